@@ -1,0 +1,8 @@
+//! Compiles the agent protocol. protox is a protobuf compiler in Rust, so no `protoc` needs to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto/agent.proto");
+    let descriptors = protox::compile(["proto/agent.proto"], ["proto"])?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The only way to change a durable row: the row, the indexes and the record of the change move together.
+//!
+//! Invariant: [`Cluster::revert`] after a batch leaves rows and indexes exactly as they were before it. Tests: the
+//! property in `tests/it`.
+
+use super::{Changes, Cluster, Deployment};
+use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::record::{DeploymentRecord, NodeRecord, ReplicaRecord, SessionRecord, UserRecord};
+use crate::state::DeploymentStatus;
+
+impl Cluster {
+    pub(crate) fn put_user(&mut self, changes: &mut Changes, record: UserRecord) {
+        let before = self.users.get(&record.id).cloned();
+        changes.users.record(record.id, before, Some(record.clone()));
+        self.set_user(record.id, Some(record));
+    }
+
+    pub(crate) fn remove_user(&mut self, changes: &mut Changes, id: UserId) {
+        changes.users.record(id, self.users.get(&id).cloned(), None);
+        self.set_user(id, None);
+    }
+
+    pub(crate) fn put_session(&mut self, changes: &mut Changes, record: SessionRecord) {
+        let before = self.sessions.get(&record.id).cloned();
+        changes.sessions.record(record.id, before, Some(record.clone()));
+        self.set_session(record.id, Some(record));
+    }
+
+    pub(crate) fn remove_session(&mut self, changes: &mut Changes, id: SessionId) {
+        changes.sessions.record(id, self.sessions.get(&id).cloned(), None);
+        self.set_session(id, None);
+    }
+
+    pub(crate) fn put_node(&mut self, changes: &mut Changes, record: NodeRecord) {
+        let before = self.nodes.get(record.id).cloned();
+        changes.nodes.record(record.id, before, Some(record.clone()));
+        self.set_node(record.id, Some(record));
+    }
+
+    pub(crate) fn remove_node(&mut self, changes: &mut Changes, id: NodeId) {
+        changes.nodes.record(id, self.nodes.get(id).cloned(), None);
+        self.set_node(id, None);
+    }
+
+    pub(crate) fn put_deployment(&mut self, changes: &mut Changes, record: DeploymentRecord) {
+        let before = self.deployments.get(&record.id).map(|deployment| deployment.record.clone());
+        changes.deployments.record(record.id, before, Some(record.clone()));
+        self.set_deployment(record.id, Some(record));
+    }
+
+    /// Removes the row itself: a purge. A user's delete is a status, not this.
+    pub(crate) fn remove_deployment(&mut self, changes: &mut Changes, id: DeploymentId) {
+        let before = self.deployments.get(&id).map(|deployment| deployment.record.clone());
+        changes.deployments.record(id, before, None);
+        self.set_deployment(id, None);
+    }
+
+    pub(crate) fn put_replica(&mut self, changes: &mut Changes, record: ReplicaRecord) {
+        let before = self.replicas.get(&record.id).cloned();
+        changes.replicas.record(record.id, before, Some(record.clone()));
+        self.set_replica(record.id, Some(record));
+    }
+
+    /// Takes a batch back, because its commit failed. What it touched is planned anew.
+    pub fn revert(&mut self, changes: &Changes) {
+        for (id, edit) in changes.replicas.iter().rev().filter(|(_, edit)| edit.before.is_none()) {
+            self.dirty.extend(edit.after.as_ref().map(|replica| replica.deployment_id));
+            self.set_replica(id, None);
+        }
+        for (id, edit) in changes.users.iter().rev() {
+            self.set_user(id, edit.before.clone());
+        }
+        for (id, edit) in changes.sessions.iter().rev() {
+            self.set_session(id, edit.before.clone());
+        }
+        for (id, edit) in changes.nodes.iter().rev() {
+            self.set_node(id, edit.before.clone());
+        }
+        for (id, edit) in changes.deployments.iter().rev() {
+            self.dirty.insert(id);
+            self.set_deployment(id, edit.before.clone());
+        }
+        for (id, edit) in changes.replicas.iter().rev().filter(|(_, edit)| edit.before.is_some()) {
+            self.dirty.extend(edit.before.as_ref().map(|replica| replica.deployment_id));
+            self.set_replica(id, edit.before.clone());
+            // The report that was taken back will come again, and must be news then.
+            if let Some(seen) = self.observed.replicas.get_mut(&id) {
+                seen.seq = 0;
+            }
+        }
+        // A node that was about to be declared lost has to be looked at again.
+        self.next_silence_check = crate::time::Timestamp::EPOCH;
+        self.room_appeared = true;
+    }
+
+    pub(super) fn set_user(&mut self, id: UserId, record: Option<UserRecord>) {
+        if let Some(old) = self.users.remove(&id) {
+            self.usernames.remove(&old.username);
+        }
+        if let Some(record) = record {
+            self.usernames.insert(record.username.clone(), id);
+            self.users.insert(id, record);
+        }
+    }
+
+    pub(super) fn set_session(&mut self, id: SessionId, record: Option<SessionRecord>) {
+        // An ended session has nothing left to decide; its row alone remembers it.
+        match record.filter(|record| record.revoked_at.is_none()) {
+            Some(record) => self.sessions.insert(id, record),
+            None => self.sessions.remove(&id),
+        };
+    }
+
+    pub(super) fn set_node(&mut self, id: NodeId, record: Option<NodeRecord>) {
+        match record {
+            Some(record) => {
+                self.nodes.put(record);
+                self.room_appeared = true;
+            }
+            None => {
+                self.nodes.remove(id);
+                self.observed.nodes.remove(&id);
+            }
+        }
+    }
+
+    pub(super) fn set_deployment(&mut self, id: DeploymentId, record: Option<DeploymentRecord>) {
+        if let Some(old) = self.deployments.get(&id) {
+            let key = (old.record.user_id, old.record.spec.name.clone());
+            if self.names.get(&key) == Some(&id) {
+                self.names.remove(&key);
+            }
+            if let Some(owned) = self.by_owner.get_mut(&key.0) {
+                owned.remove(&id);
+            }
+        }
+        let Some(record) = record else {
+            self.deployments.remove(&id);
+            return;
+        };
+        self.by_owner.entry(record.user_id).or_default().insert(id);
+        if record.status != DeploymentStatus::Deleted {
+            self.names.insert((record.user_id, record.spec.name.clone()), id);
+        }
+        let template = record.spec.template();
+        let revision = record.revision;
+        match self.deployments.get_mut(&id) {
+            Some(known) => {
+                if known.templates.get(&revision).is_none_or(|old| **old != template) {
+                    known.templates.insert(revision, template.into());
+                }
+                known.record = record;
+            }
+            None => {
+                let templates = [(revision, template.into())].into();
+                self.deployments.insert(id, Deployment { record, templates, replicas: Default::default() });
+            }
+        }
+    }
+
+    /// Lets go of what a committed batch has made superfluous. Not before the commit, or it could not be taken back.
+    pub fn committed(&mut self, changes: &Changes) {
+        let replaced = changes.replicas.upserts().filter(|replica| replica.status.is_terminal());
+        let touched = replaced.map(|replica| replica.deployment_id).chain(changes.deployments.iter().map(|(id, _)| id));
+        for id in touched.collect::<std::collections::BTreeSet<_>>() {
+            let Some(deployment) = self.deployments.get_mut(&id) else { continue };
+            if deployment.record.status == DeploymentStatus::Deleted && deployment.replicas.is_empty() {
+                self.set_deployment(id, None);
+                self.observed.failures.remove(&id);
+                self.waiting.remove(&id);
+                continue;
+            }
+            let used: std::collections::BTreeSet<u32> =
+                deployment.replicas.iter().filter_map(|id| Some(self.replicas.get(id)?.revision)).collect();
+            let current = deployment.record.revision;
+            deployment.templates.retain(|revision, _| *revision == current || used.contains(revision));
+        }
+    }
+
+    pub(super) fn set_replica(&mut self, id: ReplicaId, record: Option<ReplicaRecord>) {
+        let record = record.filter(|record| !record.status.is_terminal());
+        match (self.replicas.get_mut(&id), record) {
+            // Room is held from the first state to the last, so a step in between moves nothing.
+            (Some(old), Some(new)) if old.node_id == new.node_id && old.resources == new.resources => *old = new,
+            (Some(_), record) => {
+                self.drop_replica(id);
+                if let Some(record) = record {
+                    self.hold_replica(record);
+                }
+            }
+            (None, Some(record)) => self.hold_replica(record),
+            (None, None) => {}
+        }
+    }
+
+    fn hold_replica(&mut self, record: ReplicaRecord) {
+        let id = record.id;
+        if let Some(index) = record.node_id.and_then(|node| self.nodes.index_of(node)) {
+            self.nodes.reserve(index, id, record.resources, record.host_port);
+        }
+        if let Some(deployment) = self.deployments.get_mut(&record.deployment_id) {
+            deployment.replicas.insert(id);
+        }
+        self.replicas.insert(id, record);
+    }
+
+    fn drop_replica(&mut self, id: ReplicaId) {
+        let Some(old) = self.replicas.remove(&id) else { return };
+        if let Some(index) = old.node_id.and_then(|node| self.nodes.index_of(node)) {
+            self.nodes.release(index, id, old.resources, old.host_port);
+        }
+        if let Some(deployment) = self.deployments.get_mut(&old.deployment_id) {
+            deployment.replicas.remove(&id);
+        }
+        self.observed.replicas.remove(&id);
+        self.room_appeared = true;
+    }
+}

@@ -1,0 +1,120 @@
+//! Taking note of what was observed. Writes [`super::Observed`]; a row only where a node falls silent or comes back.
+
+use super::{Changes, Cluster, NodeObserved};
+use crate::id::{DeploymentId, NodeId, ReplicaId};
+use crate::observation::{NodeUsage, ReplicaReport, ReplicaUsage};
+use crate::record::{Liveness, NodeRecord, ReplicaRecord};
+use crate::time::Timestamp;
+
+/// Nodes of recent failures that are remembered for one deployment.
+const MAX_FAILED_NODES: usize = 64;
+/// Replicas without a row that are remembered for one node.
+const MAX_UNLISTED: usize = 1_000;
+
+impl Cluster {
+    /// A sign of life of a node.
+    pub(crate) fn saw_node(&mut self, id: NodeId, now: Timestamp, changes: &mut Changes) {
+        let seen = NodeObserved { last_seen: now, usage: None, unlisted: Default::default() };
+        let known = self.observed.nodes.entry(id).or_insert(seen);
+        known.last_seen = known.last_seen.max(now);
+        self.next_silence_check = self.next_silence_check.min(now.plus(self.settings.node_timeout));
+        self.set_liveness(id, Liveness::Online, now, changes);
+    }
+
+    /// Declares nodes lost that have been silent for too long.
+    pub(super) fn check_silence(&mut self, now: Timestamp, changes: &mut Changes) {
+        if now < self.next_silence_check {
+            return;
+        }
+        let timeout = self.settings.node_timeout;
+        let mut silent = Vec::new();
+        let mut next = Timestamp::from_micros(i64::MAX);
+        for (_, node) in self.nodes.iter().filter(|(_, node)| node.liveness == Liveness::Online) {
+            let last_seen = self.observed.nodes.get(&node.id).map_or(Timestamp::EPOCH, |seen| seen.last_seen);
+            if last_seen.plus(timeout) <= now {
+                silent.push(node.id);
+            } else {
+                next = next.min(last_seen.plus(timeout));
+            }
+        }
+        for id in silent {
+            self.set_liveness(id, Liveness::Offline, now, changes);
+        }
+        self.next_silence_check = next;
+    }
+
+    fn set_liveness(&mut self, id: NodeId, liveness: Liveness, now: Timestamp, changes: &mut Changes) {
+        let Some(node) = self.nodes.get(id).filter(|node| node.liveness != liveness) else { return };
+        let node = NodeRecord { liveness, updated_at: now, ..node.clone() };
+        self.put_node(changes, node);
+        self.replan_node(id);
+    }
+
+    /// Counts every node as seen now, because it was this program that was away.
+    pub fn forgive(&mut self, now: Timestamp) {
+        for seen in self.observed.nodes.values_mut() {
+            seen.last_seen = seen.last_seen.max(now);
+        }
+    }
+
+    pub(crate) fn note_usage(&mut self, id: NodeId, usage: NodeUsage, replicas: &[ReplicaUsage], now: Timestamp) {
+        if let Some(index) = self.nodes.index_of(id) {
+            self.nodes.set_usage(index, usage, now);
+        }
+        if let Some(seen) = self.observed.nodes.get_mut(&id) {
+            seen.usage = Some((usage, now));
+        }
+        for usage in replicas {
+            if self.replicas.get(&usage.replica_id).is_some_and(|replica| replica.node_id == Some(id)) {
+                let seen = self.observed.replicas.entry(usage.replica_id).or_default();
+                seen.cpu_millis = usage.cpu_millis;
+                seen.memory_mb = usage.memory_mb;
+            }
+        }
+    }
+
+    pub(crate) fn note_unlisted(&mut self, node: NodeId, replica: ReplicaId, runs: bool) {
+        let Some(seen) = self.observed.nodes.get_mut(&node) else { return };
+        if !runs {
+            seen.unlisted.remove(&replica);
+        } else if seen.unlisted.len() < MAX_UNLISTED {
+            seen.unlisted.insert(replica);
+        }
+    }
+
+    /// Whether a report is newer than the last one heard of its replica.
+    pub(crate) fn is_news(&self, report: &ReplicaReport) -> bool {
+        self.observed.replicas.get(&report.replica_id).is_none_or(|seen| report.seq > seen.seq)
+    }
+
+    /// Remembers a report; says whether readiness is another than before.
+    pub(crate) fn note_report(&mut self, report: &ReplicaReport, ready: bool) -> bool {
+        let seen = self.observed.replicas.entry(report.replica_id).or_default();
+        seen.seq = report.seq;
+        std::mem::replace(&mut seen.ready, ready) != ready
+    }
+
+    pub(crate) fn note_failure(&mut self, failed: &ReplicaRecord, node: NodeId, now: Timestamp) {
+        let memory = self.settings.failure_memory;
+        let failures = self.observed.failures.entry(failed.deployment_id).or_default();
+        failures.in_a_row = failures.in_a_row.saturating_add(1);
+        failures.last_at = now;
+        failures.nodes.retain(|(known, at)| *known != node && now.since(*at) < memory);
+        failures.nodes.push((node, now));
+        if failures.nodes.len() > MAX_FAILED_NODES {
+            failures.nodes.remove(0);
+        }
+        failures.unreplaced.insert(failed.id);
+    }
+
+    pub(crate) fn forget_failures(&mut self, deployment: DeploymentId) {
+        if let Some(failures) = self.observed.failures.get_mut(&deployment) {
+            failures.in_a_row = 0;
+        }
+    }
+
+    /// The failed replica that the next new one takes over from.
+    pub(crate) fn take_unreplaced(&mut self, deployment: DeploymentId) -> Option<ReplicaId> {
+        self.observed.failures.get_mut(&deployment)?.unreplaced.pop_first()
+    }
+}

@@ -1,0 +1,274 @@
+//! What people do to deployments.
+//!
+//! Admission is all or nothing and happens here, in the batch of the command: a deploy that does not fit fails (or
+//! waits), a scale-up that does not fit is refused. From then on the planner keeps it so.
+
+use std::sync::Arc;
+
+use super::{Actor, Outcome, Rejection};
+use crate::cluster::{Changes, Cluster, Deployment, RevisionRecord};
+use crate::id::{DeploymentId, UserId};
+use crate::record::DeploymentRecord;
+use crate::spec::{DeploymentSpec, FieldError, validate_replicas};
+use crate::state::DeploymentStatus;
+use crate::time::Timestamp;
+
+impl Cluster {
+    pub(super) fn deploy(
+        &mut self,
+        actor: &Actor,
+        spec: &Arc<DeploymentSpec>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        actor.must_write("deploying")?;
+        let owner = actor.user_id().ok_or(Rejection::Forbidden { action: "deploying", needed: "user" })?;
+        spec.validate().map_err(Rejection::Invalid)?;
+        if self.deployment_named(owner, &spec.name).is_some() {
+            return Err(Rejection::NameTaken { kind: "deployment", name: spec.name.clone() });
+        }
+        self.check_quota(owner, 1, spec.replicas)?;
+        let id: DeploymentId = self.new_id(now);
+        let record = DeploymentRecord {
+            id,
+            user_id: owner,
+            status: DeploymentStatus::Pending,
+            target_replicas: spec.replicas,
+            revision: 1,
+            history_seq: 0,
+            spec: spec.clone(),
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        changes.revisions.push(revision_of(&record, Some(owner), now));
+        self.put_deployment(changes, record);
+        self.write_history(id, "none", Some(owner), "Deployment created by user", now, changes);
+        self.plan_now(id, now, changes);
+        Ok(Outcome::Deployed { deployment_id: id, replicas: spec.replicas })
+    }
+
+    pub(super) fn scale_deployment(
+        &mut self,
+        actor: &Actor,
+        id: DeploymentId,
+        replicas: i64,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        let deployment = self.writable_deployment(actor, id, "scaling")?;
+        let to = validate_replicas("replicas", replicas).map_err(Rejection::field)?;
+        let record = deployment.record.clone();
+        let (from, status) = (record.target_replicas, record.status);
+        if status == DeploymentStatus::Failed {
+            return Err(Rejection::WrongStatus { action: "scale", status });
+        }
+        if to != from {
+            let spec = Arc::new(DeploymentSpec { replicas: to, ..(*record.spec).clone() });
+            self.resize(actor, record, spec, "scale-up", now, changes)?;
+        }
+        Ok(Outcome::Scaled { deployment_id: id, status, from, to })
+    }
+
+    pub(super) fn update_deployment(
+        &mut self,
+        actor: &Actor,
+        id: DeploymentId,
+        spec: &Arc<DeploymentSpec>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        let deployment = self.writable_deployment(actor, id, "updating")?;
+        spec.validate().map_err(Rejection::Invalid)?;
+        let mut record = deployment.record.clone();
+        if spec.name != record.spec.name {
+            let error =
+                FieldError::new("name", "cannot be changed", format!("{:?}, or a new deployment", record.spec.name));
+            return Err(Rejection::field(error));
+        }
+        let replaced = spec.template() != record.spec.template();
+        if replaced && !self.fits_somewhere(&self.demand(id, spec)) && record.status.wants_replicas() {
+            return Err(Rejection::Insufficient { action: "update", needed: 1, found: 0 });
+        }
+        let rolling = replaced && !deployment.replicas.is_empty();
+        if replaced {
+            record.revision += 1;
+        }
+        let (status, revision) = (record.status, record.revision);
+        if *record.spec != **spec {
+            let old_template = deployment.record.spec.template();
+            self.resize(actor, record, spec.clone(), "scale-up", now, changes)?;
+            if replaced {
+                let runs_on = if rolling { ", replicas are replaced one at a time" } else { "" };
+                let reason = format!(
+                    "Updated to revision {revision}: {}{runs_on}",
+                    changed_parts(&old_template, &spec.template())
+                );
+                self.write_history(id, status.as_str(), actor.user_id(), reason, now, changes);
+            }
+        }
+        Ok(Outcome::DeploymentUpdated { deployment_id: id, status, replicas: spec.replicas, revision, rolling })
+    }
+
+    /// Takes over a spec whose number of replicas may be another. What is new beyond the old target must fit now.
+    fn resize(
+        &mut self,
+        actor: &Actor,
+        record: DeploymentRecord,
+        spec: Arc<DeploymentSpec>,
+        action: &'static str,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), Rejection> {
+        let (id, status) = (record.id, record.status);
+        let (from, to) = (record.target_replicas, spec.replicas);
+        let added = to.saturating_sub(from);
+        let mut places = Vec::new();
+        if added > 0 {
+            self.check_quota(record.user_id, 0, added)?;
+        }
+        if added > 0 && status.wants_replicas() {
+            let deployment = self.deployment(id).expect("the caller has just looked at it");
+            let siblings = self.siblings(deployment, now);
+            places = self.place(&self.demand(id, &spec), &siblings, added, now);
+            let found = u32::try_from(places.len()).unwrap_or(u32::MAX);
+            if found < added {
+                return Err(Rejection::Insufficient { action, needed: added, found });
+            }
+        }
+        let revised = self.deployment(id).is_some_and(|known| known.record.revision != record.revision);
+        let record = DeploymentRecord { target_replicas: to, spec, updated_at: now, ..record };
+        if revised {
+            changes.revisions.push(revision_of(&record, actor.user_id(), now));
+        }
+        self.put_deployment(changes, record);
+        for node in places {
+            self.create_replica(id, node, None, now, changes);
+        }
+        let stopped = status == DeploymentStatus::Stopped;
+        let reason = match to.cmp(&from) {
+            std::cmp::Ordering::Equal => None,
+            _ if stopped => Some(format!("Target set from {from} to {to} replicas while stopped")),
+            std::cmp::Ordering::Greater => Some(format!("Scaled up from {from} to {to} replicas ({added} added)")),
+            std::cmp::Ordering::Less => {
+                Some(format!("Scaled down from {from} to {to} replicas ({} removed)", from - to))
+            }
+        };
+        if let Some(reason) = reason {
+            self.write_history(id, status.as_str(), actor.user_id(), reason, now, changes);
+        }
+        self.replan(id);
+        Ok(())
+    }
+
+    pub(super) fn stop_deployment(
+        &mut self,
+        actor: &Actor,
+        id: DeploymentId,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        let deployment = self.writable_deployment(actor, id, "stopping")?;
+        let status = deployment.record.status;
+        let live = self.replicas_of(deployment).filter(|replica| replica.status.is_live()).count();
+        if status != DeploymentStatus::Stopped {
+            if !status.may_become(DeploymentStatus::Stopped) {
+                return Err(Rejection::WrongStatus { action: "stop", status });
+            }
+            self.become_status(id, DeploymentStatus::Stopped, actor.user_id(), "Stopped by user", now, changes);
+        }
+        Ok(Outcome::DeploymentStopped { deployment_id: id, replicas: u32::try_from(live).unwrap_or(u32::MAX) })
+    }
+
+    pub(super) fn start_deployment(
+        &mut self,
+        actor: &Actor,
+        id: DeploymentId,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        let record = self.writable_deployment(actor, id, "starting")?.record.clone();
+        if record.status.may_become(DeploymentStatus::Pending) {
+            if record.status == DeploymentStatus::Failed {
+                // A failed one did not count; now it does again.
+                self.check_quota(record.user_id, 0, record.target_replicas)?;
+            }
+            self.become_status(id, DeploymentStatus::Pending, actor.user_id(), "Started by user", now, changes);
+            self.plan_now(id, now, changes);
+        }
+        let status = match record.status {
+            running if running.wants_replicas() => running,
+            _ => DeploymentStatus::Pending,
+        };
+        Ok(Outcome::DeploymentStarted { deployment_id: id, status, replicas: record.target_replicas })
+    }
+
+    pub(super) fn delete_deployment(
+        &mut self,
+        actor: &Actor,
+        id: DeploymentId,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        self.writable_deployment(actor, id, "deleting")?;
+        self.become_status(id, DeploymentStatus::Deleted, actor.user_id(), "Deleted by user", now, changes);
+        Ok(Outcome::DeploymentDeleted { deployment_id: id })
+    }
+
+    fn check_quota(&self, owner: UserId, more_deployments: u32, more_replicas: u32) -> Result<(), Rejection> {
+        let user = self.known_user(owner)?;
+        if user.role == crate::record::Role::Admin {
+            return Ok(());
+        }
+        let quota = self.settings().quota(user.tier);
+        let tier = user.tier.as_str();
+        let kept = |deployment: &&Deployment| deployment.record.status != DeploymentStatus::Deleted;
+        let deployments = u32::try_from(self.deployments_of(owner).filter(kept).count()).unwrap_or(u32::MAX);
+        let asked = [
+            (
+                "your number of deployments",
+                deployments.saturating_add(more_deployments),
+                more_deployments,
+                quota.deployments,
+            ),
+            (
+                "your number of replicas",
+                self.replicas_asked_for(owner).saturating_add(more_replicas),
+                more_replicas,
+                quota.replicas,
+            ),
+        ];
+        for (what, would_be, more, allowed) in asked {
+            if let Some(allowed) = allowed.filter(|allowed| more > 0 && would_be > *allowed) {
+                return Err(Rejection::QuotaExceeded { what, would_be, tier, allowed });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn revision_of(record: &DeploymentRecord, by: Option<UserId>, now: Timestamp) -> RevisionRecord {
+    RevisionRecord {
+        deployment_id: record.id,
+        revision: record.revision,
+        spec: record.spec.clone(),
+        created_at: now,
+        created_by: by,
+    }
+}
+
+/// Names what differs between two templates, for the history.
+fn changed_parts(old: &crate::spec::ReplicaTemplate, new: &crate::spec::ReplicaTemplate) -> String {
+    let parts = [
+        ("runtime", old.runtime != new.runtime),
+        ("image", old.container_image != new.container_image),
+        ("command", old.command != new.command),
+        ("environment", old.env != new.env),
+        ("working directory", old.working_dir != new.working_dir),
+        ("resources", old.resources != new.resources),
+        ("port", (old.port, old.host_port) != (new.port, new.host_port)),
+        ("health", old.health != new.health),
+        ("stopping", (old.grace_s, old.drain_timeout_s) != (new.grace_s, new.drain_timeout_s)),
+    ];
+    parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,138 @@
+//! Everything that may change the cluster: intents of people and observations of agents.
+//!
+//! A command is data. What it does is in the file of its name, as a method on `Cluster`; [`Cluster::apply`] is the one
+//! `match`. Invariant: a rejected command has changed nothing.
+
+mod access;
+mod apply;
+mod audit;
+mod deployment;
+mod node;
+mod observe;
+mod outcome;
+mod rejection;
+mod session;
+mod user;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::{DeploymentId, NodeId, SessionId, UserId};
+use crate::observation::{NodeDeclaration, NodeUsage, ReplicaReport, ReplicaUsage};
+use crate::record::{PasswordHash, Role, Tier};
+use crate::spec::DeploymentSpec;
+use crate::time::Timestamp;
+
+pub use outcome::Outcome;
+pub use rejection::Rejection;
+
+/// Who wants something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Actor {
+    /// A user who has shown a valid token.
+    User {
+        /// Which user.
+        id: UserId,
+        /// Their name, for the audit log.
+        name: String,
+        /// What they may do.
+        role: Role,
+    },
+    /// An agent, which may only tell what it sees.
+    Agent,
+    /// Fogline itself, or somebody who has not logged in yet.
+    System,
+}
+
+/// Marks a request that must not be done twice.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct IdempotencyKey {
+    /// The caller's own words, 1 to 255 characters.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: [u8; 32],
+}
+
+/// A command with the circumstances it came in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Request {
+    /// Who wants it.
+    pub actor: Actor,
+    /// What.
+    pub command: Command,
+    /// So that a retry is answered and not done again.
+    pub idempotency: Option<IdempotencyKey>,
+    /// The caller's address, for the audit log.
+    pub remote: Option<String>,
+}
+
+impl Request {
+    /// A command of Fogline's own.
+    #[must_use]
+    pub const fn system(command: Command) -> Self {
+        Self { actor: Actor::System, command, idempotency: None, remote: None }
+    }
+
+    /// What an agent tells.
+    #[must_use]
+    pub const fn agent(command: Command) -> Self {
+        Self { actor: Actor::Agent, command, idempotency: None, remote: None }
+    }
+}
+
+/// What is wanted, or was seen.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(missing_docs, reason = "fields are those of the records that a command changes")]
+pub enum Command {
+    /// Adds a user.
+    CreateUser { username: String, password_hash: PasswordHash, role: Role, tier: Tier },
+    /// Changes what is `Some`. A new password, a new role or `disabled` ends the user's sessions.
+    UpdateUser {
+        user_id: UserId,
+        password_hash: Option<PasswordHash>,
+        role: Option<Role>,
+        tier: Option<Tier>,
+        disabled: Option<bool>,
+    },
+    /// Removes a user and, with them, their deployments; refused while any of their replicas is not gone.
+    DeleteUser { user_id: UserId },
+
+    /// A login that was checked: remembers the hash of its refresh token.
+    OpenSession { user_id: UserId, refresh_hash: [u8; 32], expires_at: Timestamp },
+    /// Swaps a refresh token for the next; ends the session when an old one is shown again.
+    RotateSession { session_id: SessionId, presented: [u8; 32], next: [u8; 32], expires_at: Timestamp },
+    /// Ends a session.
+    RevokeSession { session_id: SessionId },
+    /// Remembers a refused login.
+    NoteRefusedLogin { username: String, reason: &'static str },
+
+    /// Changes what is `Some`.
+    UpdateNode {
+        node_id: NodeId,
+        cordoned: Option<bool>,
+        draining: Option<bool>,
+        labels: Option<BTreeMap<String, String>>,
+    },
+    /// Removes a node. Refused while it holds replicas, unless `force` says that it will not come back.
+    DeleteNode { node_id: NodeId, force: bool },
+
+    /// Adds a deployment and places all of it, or none.
+    Deploy { spec: Arc<DeploymentSpec> },
+    /// Gives a deployment a new spec. The name must stay.
+    UpdateDeployment { deployment_id: DeploymentId, spec: Arc<DeploymentSpec> },
+    /// Sets the number of replicas. `replicas` is what the caller sent; the range is checked here.
+    ScaleDeployment { deployment_id: DeploymentId, replicas: i64 },
+    /// Stops every replica and keeps the deployment.
+    StopDeployment { deployment_id: DeploymentId },
+    /// Starts a stopped or failed deployment.
+    StartDeployment { deployment_id: DeploymentId },
+    /// Stops every replica and forgets the deployment, except its history.
+    DeleteDeployment { deployment_id: DeploymentId },
+
+    /// An agent presents its nodes: new ones are added, known ones brought up to date and seen.
+    DeclareNodes { nodes: Vec<NodeDeclaration> },
+    /// A sign of life.
+    Heartbeat { node_id: NodeId, usage: NodeUsage, replicas: Vec<ReplicaUsage> },
+    /// What a node's replicas are doing.
+    Observe { node_id: NodeId, reports: Vec<ReplicaReport> },
+}

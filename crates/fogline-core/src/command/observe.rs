@@ -1,0 +1,115 @@
+//! What agents tell about their nodes and replicas.
+//!
+//! Invariant: hearing a report twice, late or out of order changes nothing more. An agent can only speak of replicas
+//! that were put on its node.
+
+use super::{Actor, Outcome, Rejection};
+use crate::cluster::{Changes, Cluster};
+use crate::id::NodeId;
+use crate::observation::{NodeUsage, ReplicaReport, ReplicaUsage, ReportedState};
+use crate::record::ReplicaRecord;
+use crate::state::ReplicaStatus;
+use crate::time::Timestamp;
+
+impl Cluster {
+    pub(super) fn heartbeat(
+        &mut self,
+        actor: &Actor,
+        node_id: NodeId,
+        usage: NodeUsage,
+        replicas: &[ReplicaUsage],
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        actor.must_be_agent("telling of a node")?;
+        self.known_node(node_id)?;
+        self.saw_node(node_id, now, changes);
+        self.note_usage(node_id, usage, replicas, now);
+        Ok(Outcome::Noted)
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        actor: &Actor,
+        node_id: NodeId,
+        reports: &[ReplicaReport],
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<Outcome, Rejection> {
+        actor.must_be_agent("telling of replicas")?;
+        self.known_node(node_id)?;
+        self.saw_node(node_id, now, changes);
+        for report in reports {
+            self.observe_replica(node_id, report, now, changes);
+        }
+        Ok(Outcome::Noted)
+    }
+
+    fn observe_replica(&mut self, node_id: NodeId, report: &ReplicaReport, now: Timestamp, changes: &mut Changes) {
+        let Some(known) = self.replica(report.replica_id).cloned() else {
+            let runs = matches!(report.state, ReportedState::Starting | ReportedState::Running);
+            self.note_unlisted(node_id, report.replica_id, runs);
+            return;
+        };
+        if known.node_id != Some(node_id) || !self.is_news(report) {
+            return;
+        }
+        let next = advanced(&known, report, now);
+        if next.status == ReplicaStatus::Failed {
+            self.note_failure(&next, node_id, now);
+        }
+        if next.status == ReplicaStatus::Running && known.status != ReplicaStatus::Running {
+            self.forget_failures(next.deployment_id);
+        }
+        let ready = report.ready && next.status == ReplicaStatus::Running;
+        let readiness_changed = self.note_report(report, ready);
+        if next.status != known.status || readiness_changed {
+            self.replan(next.deployment_id);
+        }
+        if next != known {
+            self.put_replica(changes, ReplicaRecord { updated_at: now, ..next });
+        }
+    }
+}
+
+/// The row as the report makes it; the same row where the report says nothing new.
+fn advanced(known: &ReplicaRecord, report: &ReplicaReport, now: Timestamp) -> ReplicaRecord {
+    use ReplicaStatus::{Failed, Pending, Running, Starting, Stopped, Stopping};
+    let mut next = known.clone();
+    let seen = match (report.state, known.status) {
+        (ReportedState::Stopped | ReportedState::Failed, Stopping) => Stopped,
+        (ReportedState::Stopped | ReportedState::Failed, _) => Failed,
+        (ReportedState::Starting, _) => Starting,
+        (ReportedState::Running, _) => Running,
+    };
+    if known.status.may_become(seen) {
+        next.status = seen;
+    }
+    let set = |field: &mut Option<std::sync::Arc<str>>, told: &Option<String>| {
+        if let Some(told) = told.as_deref().filter(|told| !told.is_empty())
+            && field.as_deref() != Some(told)
+        {
+            *field = Some(told.into());
+        }
+    };
+    set(&mut next.endpoint, &report.endpoint);
+    set(&mut next.container_id, &report.container_id);
+    next.restarts = next.restarts.max(report.restarts);
+    next.exit_code = report.exit_code.or(next.exit_code);
+    match next.status {
+        Pending | Starting | Running => set(&mut next.reason, &report.message),
+        // Why it was told to stop says more than how it then went.
+        Stopping | Stopped => {}
+        Failed => {
+            let why = report.message.clone().unwrap_or_else(|| "It ended without having been told to".to_owned());
+            set(&mut next.reason, &Some(why));
+        }
+    }
+    if next.status == Running && next.started_at.is_none() {
+        next.started_at = Some(now);
+    }
+    if next.status.is_terminal() {
+        next.stopped_at = Some(now);
+    }
+    next
+}

@@ -1,0 +1,75 @@
+//! What an accepted command did: enough to render the answer, now or when the request is repeated.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DeploymentId, NodeId, SessionId, UserId};
+use crate::state::DeploymentStatus;
+
+/// The result of an accepted command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "fields are ids and counts of what the variant names")]
+pub enum Outcome {
+    UserCreated {
+        user_id: UserId,
+    },
+    UserUpdated {
+        user_id: UserId,
+    },
+    UserDeleted {
+        user_id: UserId,
+    },
+    SessionOpened {
+        session_id: SessionId,
+    },
+    SessionRotated {
+        session_id: SessionId,
+        user_id: UserId,
+    },
+    SessionRevoked {
+        session_id: SessionId,
+    },
+    NodeUpdated {
+        node_id: NodeId,
+    },
+    NodeDeleted {
+        node_id: NodeId,
+    },
+    /// The answer to a deploy always says `pending`; history says what came of it.
+    Deployed {
+        deployment_id: DeploymentId,
+        replicas: u32,
+    },
+    /// `rolling` where replicas are being replaced.
+    DeploymentUpdated {
+        deployment_id: DeploymentId,
+        status: DeploymentStatus,
+        replicas: u32,
+        revision: u32,
+        rolling: bool,
+    },
+    Scaled {
+        deployment_id: DeploymentId,
+        status: DeploymentStatus,
+        from: u32,
+        to: u32,
+    },
+    DeploymentStopped {
+        deployment_id: DeploymentId,
+        replicas: u32,
+    },
+    DeploymentStarted {
+        deployment_id: DeploymentId,
+        status: DeploymentStatus,
+        replicas: u32,
+    },
+    DeploymentDeleted {
+        deployment_id: DeploymentId,
+    },
+    /// In the order of the declarations.
+    NodesDeclared {
+        node_ids: Vec<NodeId>,
+    },
+    /// Heard; nothing to say.
+    Noted,
+}

@@ -1,0 +1,36 @@
+//! The part of a spec that each replica carries: what an agent needs to start one.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HealthCheck, HealthSpec, Runtime};
+use crate::quantity::Resources;
+
+/// One revision of what a replica is. Fields as in [`super::DeploymentSpec`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each field is documented where the user writes it, in DeploymentSpec")]
+pub struct ReplicaTemplate {
+    pub runtime: Runtime,
+    pub container_image: Option<String>,
+    pub command: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub working_dir: Option<String>,
+    pub resources: Resources,
+    pub port: Option<u16>,
+    pub host_port: Option<u16>,
+    pub health: Option<HealthSpec>,
+    pub grace_s: u32,
+    pub drain_timeout_s: u32,
+}
+
+impl ReplicaTemplate {
+    /// How readiness is found out: what was asked for, else TCP where there is a port, else that it runs.
+    #[must_use]
+    pub fn readiness(&self) -> HealthSpec {
+        self.health.clone().unwrap_or_else(|| {
+            let check = if self.port.is_some() { HealthCheck::Tcp } else { HealthCheck::None };
+            HealthSpec { check, ..HealthSpec::default() }
+        })
+    }
+}

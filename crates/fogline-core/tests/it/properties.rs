@@ -1,0 +1,251 @@
+//! What holds whatever people and agents do, in whatever order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fogline_core::cluster::{Changes, Cluster};
+use fogline_core::command::{Actor, Command, Request};
+use fogline_core::observation::{ReplicaReport, ReportedState};
+use fogline_core::planner;
+use fogline_core::quantity::Resources;
+use fogline_core::record::Role;
+use fogline_core::spec::{DeploymentSpec, Runtime};
+use fogline_core::state::DeploymentStatus;
+use proptest::prelude::*;
+
+use crate::world::{self, World};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Deploy { name: u8, replicas: u32, half_cores: u32, wait: bool },
+    Scale { name: u8, replicas: i64 },
+    Update { name: u8, version: u8, replicas: u32, half_cores: u32 },
+    Stop { name: u8 },
+    Start { name: u8 },
+    Delete { name: u8 },
+    Drain { node: u8, on: bool },
+    Remove { node: u8 },
+    Report { pick: usize, state: u8, ready: bool },
+    Obey,
+    Wait { seconds: u64, silent: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4u8, 1..8u32, 1..6u32, any::<bool>()).prop_map(|(name, replicas, half_cores, wait)| Step::Deploy {
+            name,
+            replicas,
+            half_cores,
+            wait
+        }),
+        (0..4u8, -1..12i64).prop_map(|(name, replicas)| Step::Scale { name, replicas }),
+        (0..4u8, any::<u8>(), 1..8u32, 1..6u32).prop_map(|(name, version, replicas, half_cores)| Step::Update {
+            name,
+            version,
+            replicas,
+            half_cores
+        }),
+        (0..4u8).prop_map(|name| Step::Stop { name }),
+        (0..4u8).prop_map(|name| Step::Start { name }),
+        (0..4u8).prop_map(|name| Step::Delete { name }),
+        (0..5u8, any::<bool>()).prop_map(|(node, on)| Step::Drain { node, on }),
+        (0..5u8).prop_map(|node| Step::Remove { node }),
+        (any::<usize>(), 0..4u8, any::<bool>()).prop_map(|(pick, state, ready)| Step::Report { pick, state, ready }),
+        Just(Step::Obey),
+        Just(Step::Obey),
+        (1..30u64, any::<u8>()).prop_map(|(seconds, silent)| Step::Wait { seconds, silent }),
+    ]
+}
+
+fn command(world: &World, step: &Step) -> Option<Command> {
+    let id = |name: u8| {
+        let deployment = world.cluster.deployment_named(world.admin, &format!("d{name}"))?;
+        Some(deployment.record.id)
+    };
+    let node = |number: u8| {
+        let index = world.cluster.nodes().index_named(&format!("n{number}"))?;
+        Some(world.cluster.nodes().record(index)?.id)
+    };
+    let room = |half_cores: u32| world::resources(f64::from(half_cores) / 2.0, 512);
+    Some(match *step {
+        Step::Deploy { name, replicas, half_cores, wait } => {
+            let mut spec = world::spec(&format!("d{name}"), replicas, room(half_cores));
+            if wait {
+                spec.placement.when_full = fogline_core::spec::WhenFull::Wait;
+            }
+            world::deploy(spec)
+        }
+        Step::Scale { name, replicas } => Command::ScaleDeployment { deployment_id: id(name)?, replicas },
+        Step::Update { name, version, replicas, half_cores } => {
+            let deployment_id = id(name)?;
+            let known = world.cluster.deployment(deployment_id)?.record.spec.clone();
+            let spec = DeploymentSpec {
+                command: vec![format!("v{version}")],
+                replicas,
+                resources: Resources { storage_gb: 10, ..room(half_cores) },
+                ..(*known).clone()
+            };
+            Command::UpdateDeployment { deployment_id, spec: Arc::new(spec) }
+        }
+        Step::Stop { name } => Command::StopDeployment { deployment_id: id(name)? },
+        Step::Start { name } => Command::StartDeployment { deployment_id: id(name)? },
+        Step::Delete { name } => Command::DeleteDeployment { deployment_id: id(name)? },
+        Step::Drain { node: number, on } => {
+            Command::UpdateNode { node_id: node(number)?, cordoned: None, draining: Some(on), labels: None }
+        }
+        Step::Remove { node: number } => Command::DeleteNode { node_id: node(number)?, force: true },
+        Step::Report { .. } | Step::Obey | Step::Wait { .. } => return None,
+    })
+}
+
+/// Everything durable and everything reserved, in a fixed order.
+fn rows(cluster: &Cluster) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(cluster.users().map(|user| format!("{user:?}")));
+    lines
+        .extend(cluster.nodes().iter().map(|(index, node)| format!("{node:?} free {:?}", cluster.nodes().free(index))));
+    lines.extend(cluster.deployments().map(|deployment| format!("{:?} {:?}", deployment.record, deployment.replicas)));
+    lines.extend(cluster.replicas().map(|replica| format!("{replica:?}")));
+    lines.sort();
+    lines.join("\n")
+}
+
+fn check_invariants(cluster: &Cluster) {
+    let mut reserved: BTreeMap<_, Resources> = BTreeMap::new();
+    for replica in cluster.replicas() {
+        let on = reserved.entry(replica.node_id.expect("a replica that is not gone has a node")).or_default();
+        *on = on.plus(replica.resources);
+    }
+    for (index, node) in cluster.nodes().iter() {
+        let taken = reserved.get(&node.id).copied().unwrap_or_default();
+        assert!(node.capacity.covers(taken), "{} is over-committed: {taken} of {}", node.name, node.capacity);
+        assert_eq!(cluster.nodes().free(index), node.capacity.less(taken), "{}: free is not what is left", node.name);
+    }
+    for deployment in cluster.deployments() {
+        let live = cluster.replicas_of(deployment).filter(|replica| replica.status.is_live()).count();
+        let record = &deployment.record;
+        let most = if record.status.wants_replicas() { record.target_replicas as usize + 1 } else { 0 };
+        assert!(
+            live <= most,
+            "{} has {live} replicas, {} and one in surge are the most",
+            record.spec.name,
+            record.target_replicas
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nodes_are_never_over_committed_and_everything_converges(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for number in 0..5 {
+            let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
+            world.add_node(&format!("n{number}"), "r", if number % 2 == 0 { "a" } else { "b" }, room, &[Runtime::Process]);
+        }
+        for step in &steps {
+            play(&mut world, step);
+            check_invariants(&world.cluster);
+        }
+        // Left alone, everything ends up as asked, and there it stays.
+        for _ in 0..400 {
+            let nodes = world.online_nodes();
+            while world.agents_obey_once(&nodes) {}
+            let all: Vec<_> = world.cluster.nodes().iter().map(|(_, node)| node.id).collect();
+            let changes = world.advance(Duration::from_secs(5), &all);
+            check_invariants(&world.cluster);
+            if changes.is_empty() && world.cluster.replicas().all(|replica| replica.status.is_live()) {
+                break;
+            }
+        }
+        for deployment in world.cluster.deployments() {
+            let plan = planner::plan(&world.cluster, deployment.record.id, world.now);
+            prop_assert!(plan.is_empty(), "{:?} still plans {plan:?}", deployment.record);
+            if deployment.record.status == DeploymentStatus::Running && plan.unplaced == 0 && plan.recheck_at.is_none() {
+                prop_assert_eq!(deployment.replicas.len(), deployment.record.target_replicas as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_taken_back_leaves_no_trace(
+        before in proptest::collection::vec(step(), 0..25),
+        batch in proptest::collection::vec(step(), 1..15),
+    ) {
+        let mut world = World::new();
+        for number in 0..5 {
+            let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
+            world.add_node(&format!("n{number}"), "r", "z", room, &[Runtime::Process]);
+        }
+        for step in &before {
+            play(&mut world, step);
+        }
+        let was = rows(&world.cluster);
+        let mut changes = Changes::default();
+        for step in &batch {
+            if let Some(command) = command(&world, step) {
+                let actor = Actor::User { id: world.admin, name: "admin".to_owned(), role: Role::Admin };
+                let request = Request { actor, command, idempotency: None, remote: None };
+                let _ = world.cluster.apply(&request, world.now, &mut changes);
+            }
+        }
+        world.cluster.settle(world.now, &mut changes, &mut || true);
+        world.cluster.revert(&changes);
+        prop_assert_eq!(rows(&world.cluster), was);
+    }
+
+    #[test]
+    fn a_report_heard_twice_or_late_changes_nothing_more(steps in proptest::collection::vec(step(), 1..30), pick: usize) {
+        let mut world = World::new();
+        let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
+        world.add_node("n0", "r", "z", room, &[Runtime::Process]);
+        for step in &steps {
+            play(&mut world, step);
+        }
+        let held: Vec<_> = world.cluster.replicas().map(|replica| (replica.id, replica.node_id)).collect();
+        if let Some((replica_id, Some(node_id))) = held.get(pick % held.len().max(1)).copied() {
+            let report = |seq, state, ready| ReplicaReport {
+                replica_id, seq, state, ready, restarts: 0, endpoint: None, container_id: None, exit_code: None, message: None,
+            };
+            let tell = |world: &mut World, report| {
+                let command = Command::Observe { node_id, reports: vec![report] };
+                world.request(&Request::agent(command)).expect("the node is known");
+            };
+            tell(&mut world, report(1_000_000, ReportedState::Running, true));
+            let was = rows(&world.cluster);
+            tell(&mut world, report(1_000_000, ReportedState::Running, true));
+            tell(&mut world, report(999_999, ReportedState::Starting, false));
+            prop_assert_eq!(rows(&world.cluster), was);
+        }
+    }
+}
+
+fn play(world: &mut World, step: &Step) {
+    if let Some(command) = command(world, step) {
+        let _ = world.as_admin(command);
+        return;
+    }
+    match *step {
+        Step::Report { pick, state, ready } => {
+            let mut held: Vec<_> = world.cluster.replicas().map(|replica| (replica.id, replica.node_id)).collect();
+            held.sort();
+            if let Some((id, Some(node))) = held.get(pick % held.len().max(1)).copied() {
+                let states =
+                    [ReportedState::Starting, ReportedState::Running, ReportedState::Stopped, ReportedState::Failed];
+                world.report(node, id, states[state as usize % states.len()], ready, "said so");
+            }
+        }
+        Step::Obey => {
+            let nodes = world.online_nodes();
+            world.agents_obey_once(&nodes);
+        }
+        Step::Wait { seconds, silent } => {
+            let all = world.cluster.nodes().iter().map(|(index, node)| (index.0, node.id));
+            let heard: Vec<_> = all.filter(|(at, _)| silent & (1 << (at % 8)) == 0).map(|(_, id)| id).collect();
+            world.advance(Duration::from_secs(seconds), &heard);
+        }
+        _ => {}
+    }
+}

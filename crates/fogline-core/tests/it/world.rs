@@ -1,0 +1,176 @@
+//! A cluster with a clock that the test moves, one administrator, and agents that do as they are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fogline_core::assignment::Want;
+use fogline_core::cluster::{Changes, Cluster, Durable};
+use fogline_core::command::{Actor, Command, Outcome, Rejection, Request};
+use fogline_core::id::{DeploymentId, IdSource, NodeId, ReplicaId, UserId};
+use fogline_core::observation::{NodeDeclaration, ReplicaReport, ReportedState};
+use fogline_core::quantity::{CpuMillis, Resources};
+use fogline_core::record::{PasswordHash, Role, Runtimes, Tier};
+use fogline_core::settings::Settings;
+use fogline_core::spec::{DeploymentSpec, Runtime};
+use fogline_core::time::Timestamp;
+
+pub struct World {
+    pub cluster: Cluster,
+    pub now: Timestamp,
+    pub admin: UserId,
+    /// Reports are numbered as an agent numbers them: upwards.
+    seq: u64,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Timestamp::from_micros(1_764_064_800_000_000);
+        let cluster =
+            Cluster::load(Durable::default(), Settings::default(), IdSource::new(1), now).expect("nothing contradicts");
+        let mut world = Self { cluster, now, admin: UserId::from_uuid(uuid::Uuid::nil()), seq: 0 };
+        let command = Command::CreateUser {
+            username: "admin".to_owned(),
+            password_hash: PasswordHash::new(String::new()),
+            role: Role::Admin,
+            tier: Tier::Enterprise,
+        };
+        let Ok((Outcome::UserCreated { user_id }, _)) = world.request(&Request::system(command)) else {
+            panic!("the first user can be created")
+        };
+        world.admin = user_id;
+        world
+    }
+
+    /// One command as a batch of its own: applied, planned, committed.
+    pub fn request(&mut self, request: &Request) -> Result<(Outcome, Changes), Rejection> {
+        let mut changes = Changes::default();
+        let outcome = self.cluster.apply(request, self.now, &mut changes);
+        self.finish(&mut changes);
+        outcome.map(|outcome| (outcome, changes))
+    }
+
+    pub fn finish(&mut self, changes: &mut Changes) {
+        assert!(self.cluster.settle(self.now, changes, &mut || true));
+        self.cluster.committed(changes);
+    }
+
+    pub fn as_admin(&mut self, command: Command) -> Result<(Outcome, Changes), Rejection> {
+        let actor = Actor::User { id: self.admin, name: "admin".to_owned(), role: Role::Admin };
+        self.request(&Request { actor, command, idempotency: None, remote: None })
+    }
+
+    pub fn add_node(
+        &mut self,
+        name: &str,
+        region: &str,
+        zone: &str,
+        capacity: Resources,
+        runtimes: &[Runtime],
+    ) -> Changes {
+        let declaration = NodeDeclaration {
+            name: name.to_owned(),
+            region: region.to_owned(),
+            zone: zone.to_owned(),
+            capacity,
+            runtimes: Runtimes::of(runtimes),
+            labels: BTreeMap::new(),
+        };
+        let command = Command::DeclareNodes { nodes: vec![declaration] };
+        self.request(&Request::agent(command)).expect("a node can be declared").1
+    }
+
+    pub fn node(&self, name: &str) -> NodeId {
+        let index = self.cluster.nodes().index_named(name).unwrap_or_else(|| panic!("no node {name}"));
+        self.cluster.nodes().record(index).expect("it has a name").id
+    }
+
+    pub fn deployment(&self, name: &str) -> DeploymentId {
+        self.cluster.deployment_named(self.admin, name).unwrap_or_else(|| panic!("no deployment {name}")).record.id
+    }
+
+    /// Time passes. Nodes in `seen` send signs of life, the others are silent.
+    pub fn advance(&mut self, by: Duration, seen: &[NodeId]) -> Changes {
+        let mut changes = Changes::default();
+        let end = self.now.plus(by);
+        while self.now < end {
+            self.now = end.min(self.now.plus(Duration::from_secs(1)));
+            for node in seen {
+                let command = Command::Observe { node_id: *node, reports: Vec::new() };
+                let _ = self.cluster.apply(&Request::agent(command), self.now, &mut changes);
+            }
+            self.cluster.tick(self.now, &mut changes);
+            assert!(self.cluster.settle(self.now, &mut changes, &mut || true));
+        }
+        self.cluster.committed(&changes);
+        changes
+    }
+
+    pub fn report(
+        &mut self,
+        node: NodeId,
+        replica: ReplicaId,
+        state: ReportedState,
+        ready: bool,
+        message: &str,
+    ) -> Changes {
+        self.seq += 1;
+        let report = ReplicaReport {
+            replica_id: replica,
+            seq: self.seq,
+            state,
+            ready,
+            restarts: 0,
+            endpoint: None,
+            container_id: None,
+            exit_code: None,
+            message: (!message.is_empty()).then(|| message.to_owned()),
+        };
+        let command = Command::Observe { node_id: node, reports: vec![report] };
+        self.request(&Request::agent(command)).expect("the node is known").1
+    }
+
+    /// The agents of `nodes` do one thing each for everything they are assigned. False when there was nothing to do.
+    pub fn agents_obey_once(&mut self, nodes: &[NodeId]) -> bool {
+        let mut busy = false;
+        for node in nodes {
+            for assigned in self.cluster.assignment(*node).replicas {
+                let replica = self.cluster.replica(assigned.replica_id).expect("it is assigned").clone();
+                let serves = self.cluster.is_ready(&replica);
+                match assigned.want {
+                    Want::Run if serves => continue,
+                    Want::Run => self.report(*node, replica.id, ReportedState::Running, true, ""),
+                    Want::Stop => self.report(*node, replica.id, ReportedState::Stopped, false, ""),
+                };
+                busy = true;
+            }
+        }
+        busy
+    }
+
+    pub fn online_nodes(&self) -> Vec<NodeId> {
+        use fogline_core::record::Liveness;
+        self.cluster.nodes().iter().filter(|(_, n)| n.liveness == Liveness::Online).map(|(_, n)| n.id).collect()
+    }
+}
+
+pub fn resources(cores: f64, memory_mb: u32) -> Resources {
+    Resources {
+        cpu_millis: CpuMillis::from_cores(cores).expect("a number of cores"),
+        memory_mb,
+        gpu_units: 0,
+        storage_gb: 10,
+    }
+}
+
+pub fn spec(name: &str, replicas: u32, resources: Resources) -> DeploymentSpec {
+    let text = serde_json::json!({
+        "name": name, "replicas": replicas, "command": ["service"],
+        "resources": {"cpu": resources.cpu_millis.as_cores(), "memory": resources.memory_mb},
+    });
+    serde_json::from_value(text).expect("a spec")
+}
+
+pub fn deploy(spec: DeploymentSpec) -> Command {
+    Command::Deploy { spec: Arc::new(spec) }
+}
