@@ -38,7 +38,7 @@ impl<K, T> Default for Edits<K, T> {
 
 impl<K: Copy + Eq + Hash, T> Edits<K, T> {
     /// Remembers one more change of a row; `before` counts only the first time.
-    pub(super) fn record(&mut self, key: K, before: Option<T>, after: Option<T>) {
+    pub fn record(&mut self, key: K, before: Option<T>, after: Option<T>) {
         match self.index.get(&key) {
             Some(&at) => self.edits[at].1.after = after,
             None => {

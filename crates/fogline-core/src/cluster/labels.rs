@@ -69,3 +69,65 @@ fn pairs(record: &NodeRecord) -> impl Iterator<Item = (&str, &str)> {
     own.filter(|(label, _)| ![REGION_LABEL, ZONE_LABEL, NODE_LABEL].contains(label))
         .chain([(REGION_LABEL, record.region.as_str()), (ZONE_LABEL, record.zone.as_str())])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::NodeTable;
+    use crate::id::NodeId;
+    use crate::quantity::Resources;
+    use crate::record::{Liveness, Runtimes};
+    use crate::time::Timestamp;
+
+    fn node(id: u128, zone: &str, labels: &[(&str, &str)]) -> NodeRecord {
+        NodeRecord {
+            id: NodeId::from_uuid(uuid::Uuid::from_u128(id)),
+            name: format!("node-{id}"),
+            region: "north".to_owned(),
+            zone: zone.to_owned(),
+            capacity: Resources::ZERO,
+            runtimes: Runtimes::default(),
+            labels: labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect(),
+            liveness: Liveness::Online,
+            cordoned: false,
+            draining: false,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+        }
+    }
+
+    fn having(nodes: &NodeTable, label: &str, value: &str) -> Vec<u32> {
+        let values = nodes.labels().values_of(label);
+        values.and_then(|values| values.get(value)).into_iter().flatten().map(|index| index.0).collect()
+    }
+
+    #[test]
+    fn the_index_follows_nodes_that_change_and_go() {
+        let mut nodes = NodeTable::with_nodes([node(1, "a", &[("disk", "ssd")]), node(2, "a", &[("disk", "hdd")])]);
+        assert_eq!(having(&nodes, "disk", "ssd"), [0]);
+        assert_eq!(having(&nodes, "zone", "a"), [0, 1]);
+
+        nodes.put(node(1, "b", &[("disk", "hdd")]));
+        assert_eq!(having(&nodes, "disk", "hdd"), [0, 1]);
+        assert_eq!(having(&nodes, "zone", "a"), [1]);
+        assert!(having(&nodes, "disk", "ssd").is_empty());
+
+        nodes.remove(NodeId::from_uuid(uuid::Uuid::from_u128(1)));
+        assert_eq!(having(&nodes, "disk", "hdd"), [1]);
+        nodes.put(node(3, "c", &[]));
+        assert_eq!((having(&nodes, "zone", "c"), having(&nodes, "region", "north")), (vec![0], vec![0, 1]));
+
+        nodes.remove(NodeId::from_uuid(uuid::Uuid::from_u128(2)));
+        nodes.remove(NodeId::from_uuid(uuid::Uuid::from_u128(3)));
+        assert!(nodes.labels().by_label.is_empty(), "nothing is left of nodes that are gone");
+    }
+
+    #[test]
+    fn a_label_of_a_nodes_own_does_not_pass_for_one_that_every_node_has() {
+        let nodes = NodeTable::with_nodes([node(1, "a", &[("zone", "b"), ("node", "other")])]);
+        assert!(having(&nodes, "zone", "b").is_empty());
+        assert_eq!(having(&nodes, "zone", "a"), [0]);
+        let record = nodes.iter().next().map(|(_, record)| record).expect("one node");
+        assert_eq!((label(record, "zone"), label(record, "node")), (Some("a"), Some("node-1")));
+    }
+}

@@ -165,7 +165,7 @@ pub fn explain(
             }
         }
     }
-    accepted.sort_unstable_by(|one, other| (other.0, other.1).cmp(&(one.0, one.1)));
+    accepted.sort_unstable_by_key(|(score, index, _)| std::cmp::Reverse((*score, *index)));
     let best = accepted.iter().take(BEST_LISTED).map(|(score, index, record)| {
         let parts = scorer.parts(*index, 0);
         let score = ScoreReport {

@@ -1,14 +1,14 @@
 //! Which nodes the next replicas of a deployment go to.
 //!
-//! Pure and read-only: it looks at the node table and says places; the caller reserves. [`filter`] says where a replica
-//! may go at all, [`score`] which of two such nodes is better, [`pick`] takes one after the other so that each pick
-//! counts for the next, [`explain`] tells a person why. Invariant: what is placed by one call fits all at once, and the
+//! Pure and read-only: it looks at the node table and says places; the caller reserves. `filter` says where a replica
+//! may go at all, `score` which of two such nodes is better, `pick` takes one after the other so that each pick
+//! counts for the next, [`explain()`] tells a person why. Invariant: what is placed by one call fits all at once, and the
 //! same table and question give the same answer. Tests: `tests.rs` (tables), `properties.rs`.
 
 mod explain;
-pub mod filter;
+mod filter;
 mod pick;
-pub mod score;
+mod score;
 
 #[cfg(test)]
 mod fixture;

@@ -46,9 +46,10 @@ impl<'a> Picker<'a> {
     pub(super) fn new(scorer: &'a Scorer<'a>, siblings: &Siblings, keep: &[bool]) -> Self {
         let zone_of = |at: usize| if scorer.balances_zones() { scorer.nodes.zone_number[at] as usize } else { 0 };
         let mut zones = vec![Zone::default(); if scorer.balances_zones() { scorer.nodes.zones() } else { 1 }];
-        let kept = || (0u32..).zip(keep).filter(|(_, keep)| **keep).map(|(at, _)| NodeIndex(at));
-        for index in kept() {
-            zones[zone_of(index.at())].len += 1;
+        let kept = (0u32..).zip(keep).filter(|(_, keep)| **keep).map(|(at, _)| NodeIndex(at));
+        // Added for every node, kept or not: the processor would guess a branch here wrongly too often.
+        for (at, keep) in keep.iter().enumerate() {
+            zones[zone_of(at)].len += usize::from(*keep);
         }
         let mut start = 0;
         for zone in &mut zones {
@@ -62,7 +63,7 @@ impl<'a> Picker<'a> {
         }
         let blank = Candidate { score: WORST, index: NodeIndex(u32::MAX), taken: 0 };
         let mut candidates = vec![blank; start];
-        for index in kept() {
+        for index in kept {
             let score = Score {
                 not_failed_here: true,
                 on_node: Reverse(0),
@@ -162,9 +163,15 @@ const WORST: Score = Score {
     tie: 0,
 };
 
+/// A loop over places, because `max` copies every candidate that it compares.
 fn bring_best_to_front(stretch: &mut [Candidate]) {
-    let best = stretch.iter().enumerate().max_by_key(|(_, candidate)| **candidate).map(|(at, _)| at);
-    if let Some(best) = best {
+    let mut best = 0;
+    for at in 1..stretch.len() {
+        if stretch[at] > stretch[best] {
+            best = at;
+        }
+    }
+    if best > 0 {
         stretch.swap(0, best);
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Scorer<'a> {
         let zone = self.nodes.zone_number[at] as usize;
         Parts {
             resources: (cpu + memory) / 2.0,
-            load: (200.0 - cpu_percent - memory_percent) / 200.0,
+            load: (200.0 - cpu_percent - memory_percent) * 0.005,
             locality: self.locality.as_ref().map_or(1.0, |by_zone| by_zone[zone]),
         }
     }

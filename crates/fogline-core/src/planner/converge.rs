@@ -114,15 +114,15 @@ impl<'a> Round<'a> {
             serving -= usize::from(self.serves(replica));
             self.stop(replica, "Replaced by a replica of the current revision");
         }
-        // What is left of the excess beyond the current ones is old and still serves: it waits for its replacement.
-        let mut current_excess = excess.min(self.current.len().saturating_sub(self.desired));
+        // One that is old and still serves may wait for its replacement; more than that one is too much.
+        let surge = usize::from(rolling && !self.outdated.is_empty());
+        let mut current_excess = excess.saturating_sub(surge);
         for replica in victims::in_order(self.cluster, std::mem::take(&mut self.current), order) {
-            if current_excess == 0 || (rolling && self.serves(replica) && serving <= self.desired) {
+            if current_excess == 0 {
                 self.current.push(replica);
                 continue;
             }
             current_excess -= 1;
-            serving -= usize::from(self.serves(replica));
             self.stop(replica, "Scaled down");
         }
     }
