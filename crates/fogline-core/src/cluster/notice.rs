@@ -1,6 +1,7 @@
 //! Taking note of what was observed. Writes [`super::Observed`]; a row only where a node falls silent or comes back.
 
 use super::{Changes, Cluster, NodeObserved};
+use crate::assignment::AssignedReplica;
 use crate::id::{DeploymentId, NodeId, ReplicaId};
 use crate::observation::{NodeUsage, ReplicaReport, ReplicaUsage};
 use crate::record::{Liveness, NodeRecord, ReplicaRecord};
@@ -14,7 +15,7 @@ const MAX_UNLISTED: usize = 1_000;
 impl Cluster {
     /// A sign of life of a node.
     pub(crate) fn saw_node(&mut self, id: NodeId, now: Timestamp, changes: &mut Changes) {
-        let seen = NodeObserved { last_seen: now, usage: None, unlisted: Default::default() };
+        let seen = NodeObserved { last_seen: now, usage: None, unlisted: Default::default(), condemned: Default::default() };
         let known = self.observed.nodes.entry(id).or_insert(seen);
         known.last_seen = known.last_seen.max(now);
         self.next_silence_check = self.next_silence_check.min(now.plus(self.settings.node_timeout));
@@ -77,8 +78,20 @@ impl Cluster {
         let Some(seen) = self.observed.nodes.get_mut(&node) else { return };
         if !runs {
             seen.unlisted.remove(&replica);
+            seen.condemned.remove(&replica);
         } else if seen.unlisted.len() < MAX_UNLISTED {
             seen.unlisted.insert(replica);
+        }
+    }
+
+    /// Whether a replica runs on a node that the cluster has no place for.
+    pub(crate) fn is_unlisted(&self, node: NodeId, replica: ReplicaId) -> bool {
+        self.observed.nodes.get(&node).is_some_and(|seen| seen.unlisted.contains(&replica))
+    }
+
+    pub(crate) fn condemn(&mut self, node: NodeId, order: AssignedReplica) {
+        if let Some(seen) = self.observed.nodes.get_mut(&node) {
+            seen.condemned.insert(order.replica_id, order);
         }
     }
 
@@ -92,6 +105,16 @@ impl Cluster {
         let seen = self.observed.replicas.entry(report.replica_id).or_default();
         seen.seq = report.seq;
         std::mem::replace(&mut seen.ready, ready) != ready
+    }
+
+    /// An agent that presents itself tells everything anew, and may have lost the disk that its numbers were on.
+    pub(crate) fn forget_report_numbers(&mut self, node: NodeId) {
+        let held: Vec<ReplicaId> = self.replicas_on(node).map(|replica| replica.id).collect();
+        for id in held {
+            if let Some(seen) = self.observed.replicas.get_mut(&id) {
+                seen.seq = 0;
+            }
+        }
     }
 
     pub(crate) fn note_failure(&mut self, failed: &ReplicaRecord, node: NodeId, now: Timestamp) {

@@ -3,8 +3,9 @@
 //! Yields no rows, needs no commit. After a restart a new leader knows nothing of it: it counts every node as seen at
 //! its take-over and every replica that was running as ready, and learns better from the next reports.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::assignment::AssignedReplica;
 use crate::id::{DeploymentId, NodeId, ReplicaId};
 use crate::observation::NodeUsage;
 use crate::time::Timestamp;
@@ -31,6 +32,8 @@ pub struct NodeObserved {
     pub usage: Option<(NodeUsage, Timestamp)>,
     /// Replicas that run there and that this cluster has no row of. Kept until somebody stops them by hand.
     pub unlisted: BTreeSet<ReplicaId>,
+    /// Those of them that are to be stopped. Part of the node's list until its agent has stopped them.
+    pub condemned: BTreeMap<ReplicaId, AssignedReplica>,
 }
 
 /// The recent failures of one deployment.

@@ -79,6 +79,8 @@ impl Cluster {
                 template: template.clone(),
             });
         }
+        let condemned = self.observed.nodes.get(&node).into_iter().flat_map(|seen| seen.condemned.values());
+        assignment.replicas.extend(condemned.cloned());
         assignment
     }
 }

@@ -44,6 +44,14 @@ impl Actor {
 }
 
 impl Cluster {
+    /// A token may outlive its user by the moment that a request is under way.
+    pub(super) fn must_be_known(&self, actor: &Actor) -> Result<(), Rejection> {
+        match actor.user_id() {
+            Some(id) if self.user(id).is_none_or(|user| user.disabled) => Err(Rejection::SessionEnded),
+            _ => Ok(()),
+        }
+    }
+
     /// A deployment that the actor may see.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ impl Cluster {
 
     fn dispatch(&mut self, request: &Request, now: Timestamp, changes: &mut Changes) -> Result<Outcome, Rejection> {
         let actor = &request.actor;
+        self.must_be_known(actor)?;
         match &request.command {
             Command::CreateUser { username, password_hash, role, tier } => {
                 self.create_user(actor, username, password_hash, *role, *tier, now, changes)
@@ -67,6 +68,9 @@ impl Cluster {
             Command::DeclareNodes { nodes } => self.declare_nodes(actor, nodes, now, changes),
             Command::Heartbeat { node_id, usage, replicas } => {
                 self.heartbeat(actor, *node_id, *usage, replicas, now, changes)
+            }
+            Command::StopUnlisted { node_id, replica_id, deployment_id, revision } => {
+                self.stop_unlisted(actor, *node_id, *replica_id, *deployment_id, *revision)
             }
             Command::Observe { node_id, reports } => self.observe(actor, *node_id, reports, now, changes),
         }

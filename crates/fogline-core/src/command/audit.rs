@@ -24,6 +24,7 @@ impl Command {
             Self::StopDeployment { deployment_id } => ("deployment.stop", deployment_id.to_string()),
             Self::StartDeployment { deployment_id } => ("deployment.start", deployment_id.to_string()),
             Self::DeleteDeployment { deployment_id } => ("deployment.delete", deployment_id.to_string()),
+            Self::StopUnlisted { replica_id, .. } => ("replica.stop", replica_id.to_string()),
             Self::DeclareNodes { .. } | Self::Heartbeat { .. } | Self::Observe { .. } => return None,
         })
     }
@@ -91,6 +92,7 @@ impl Outcome {
             | Self::DeploymentStarted { .. }
             | Self::DeploymentDeleted { .. }
             | Self::NodesDeclared { .. }
+            | Self::Observed { .. }
             | Self::Noted => String::new(),
         }
     }

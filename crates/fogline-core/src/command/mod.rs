@@ -17,7 +17,7 @@ mod user;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::{DeploymentId, NodeId, SessionId, UserId};
+use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
 use crate::observation::{NodeDeclaration, NodeUsage, ReplicaReport, ReplicaUsage};
 use crate::record::{PasswordHash, Role, Tier};
 use crate::spec::DeploymentSpec;
@@ -133,6 +133,9 @@ pub enum Command {
     DeclareNodes { nodes: Vec<NodeDeclaration> },
     /// A sign of life.
     Heartbeat { node_id: NodeId, usage: NodeUsage, replicas: Vec<ReplicaUsage> },
+    /// A replica that runs on a node without being listed is to be stopped: somebody says so, or its row says that it
+    /// has ended, so that a stop was ordered already and got lost with an agent's disk.
+    StopUnlisted { node_id: NodeId, replica_id: ReplicaId, deployment_id: DeploymentId, revision: u32 },
     /// What a node's replicas are doing.
     Observe { node_id: NodeId, reports: Vec<ReplicaReport> },
 }

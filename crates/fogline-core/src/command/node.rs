@@ -64,6 +64,7 @@ impl Cluster {
             self.put_node(changes, NodeRecord { updated_at: now, ..record });
         }
         self.saw_node(id, now, changes);
+        self.forget_report_numbers(id);
         id
     }
 

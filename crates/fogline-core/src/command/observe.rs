@@ -4,8 +4,9 @@
 //! that were put on its node.
 
 use super::{Actor, Outcome, Rejection};
+use crate::assignment::{AssignedReplica, Want};
 use crate::cluster::{Changes, Cluster};
-use crate::id::NodeId;
+use crate::id::{DeploymentId, NodeId, ReplicaId};
 use crate::observation::{NodeUsage, ReplicaReport, ReplicaUsage, ReportedState};
 use crate::record::ReplicaRecord;
 use crate::state::ReplicaStatus;
@@ -42,6 +43,25 @@ impl Cluster {
         for report in reports {
             self.observe_replica(node_id, report, now, changes);
         }
+        let unlisted = reports.iter().map(|report| report.replica_id).filter(|id| self.is_unlisted(node_id, *id)).collect();
+        Ok(Outcome::Observed { unlisted })
+    }
+
+    pub(super) fn stop_unlisted(
+        &mut self,
+        actor: &Actor,
+        node_id: NodeId,
+        replica_id: ReplicaId,
+        deployment_id: DeploymentId,
+        revision: u32,
+    ) -> Result<Outcome, Rejection> {
+        actor.must_be_admin("stopping replicas that are not listed")?;
+        self.known_node(node_id)?;
+        if !self.is_unlisted(node_id, replica_id) {
+            return Err(Rejection::NotFound { kind: "unlisted replica", id: replica_id.to_string() });
+        }
+        let order = AssignedReplica { replica_id, deployment_id, revision, want: Want::Stop };
+        self.condemn(node_id, order);
         Ok(Outcome::Noted)
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DeploymentId, NodeId, SessionId, UserId};
+use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
 use crate::state::DeploymentStatus;
 
 /// The result of an accepted command.
@@ -70,6 +70,8 @@ pub enum Outcome {
     NodesDeclared {
         node_ids: Vec<NodeId>,
     },
+    /// Heard. `unlisted` run there and have no place in the cluster.
+    Observed { unlisted: Vec<ReplicaId> },
     /// Heard; nothing to say.
     Noted,
 }
