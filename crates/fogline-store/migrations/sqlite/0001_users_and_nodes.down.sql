@@ -1,0 +1,4 @@
+DROP TABLE audit_logs;
+DROP TABLE nodes;
+DROP TABLE sessions;
+DROP TABLE users;

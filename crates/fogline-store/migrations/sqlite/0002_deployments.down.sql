@@ -1,0 +1,5 @@
+DROP TABLE deployment_status_history;
+DROP TABLE deployment_replicas;
+DROP TABLE deployment_revisions;
+DROP TABLE deployment_resources;
+DROP TABLE deployments;

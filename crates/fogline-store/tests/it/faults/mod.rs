@@ -1,0 +1,8 @@
+//! What SQLite's file and its disk may do to us.
+
+mod child;
+mod damaged_file;
+mod damaged_log;
+mod disk_full;
+mod fsync_error;
+mod second_open;

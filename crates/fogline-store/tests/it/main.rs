@@ -1,0 +1,7 @@
+//! The store from outside: what every backend must do, and what SQLite must survive.
+
+mod backend;
+mod contract;
+mod faults;
+mod rows;
+mod world;
