@@ -1,0 +1,33 @@
+//! The wire types of the HTTP API: what a request may say and what an answer says.
+//!
+//! Requests refuse fields that they do not know; answers may grow fields, so a client must ignore those that it does
+//! not know. Must never decide anything: ranges are core's, statuses the server's. Invariant: every field that the
+//! seeds name is there under the seeds' name. Tests: below in each file, and the server's tables of exact shapes.
+
+mod audit;
+mod auth;
+mod deployment;
+mod explain;
+mod history;
+mod node;
+mod page;
+mod probe;
+mod problem;
+mod replica;
+mod seeds;
+mod user;
+
+pub use audit::AuditEntry;
+pub use auth::{ChangePasswordRequest, LoginRequest, LogoutRequest, MeResponse, RefreshRequest, TokenResponse};
+pub use deployment::{
+    DeploymentHealth, DeploymentResponse, DeploymentSummary, HealthSummary, OperationResponse, ScaleRequest,
+};
+pub use explain::{ExplainResponse, ReplicaPlace};
+pub use history::HistoryEntry;
+pub use node::{NodeResponse, NodeStatus, PatchNodeRequest};
+pub use page::Page;
+pub use probe::ProbeResponse;
+pub use problem::{PROBLEM_JSON, Problem, ProblemKind};
+pub use replica::ReplicaResponse;
+pub use seeds::{SeedDeploymentList, SeedReplica, SeedStatusResponse};
+pub use user::{CreateUserRequest, PatchUserRequest, UserResponse};

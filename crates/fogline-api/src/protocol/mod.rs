@@ -1,0 +1,23 @@
+//! The agent protocol: messages generated from `proto/agent.proto`, and their translation to core's words.
+//!
+//! Both ends read and write [`FromAgent`] and [`FromServer`]; the generated structs are only what is on the wire.
+//! Translation is strict: an unspecified enum, a broken id, a number out of range or a list that names something twice
+//! is a [`WireError`] that says which field, never a default. Must never decide anything. Tests: in each file.
+
+#[expect(missing_docs, clippy::all, clippy::allow_attributes, reason = "generated")]
+mod generated {
+    tonic::include_proto!("fogline.agent.v1");
+}
+
+mod assignment;
+mod declaration;
+mod field;
+mod message;
+mod observation;
+mod template;
+
+pub use assignment::NodeAssignment;
+pub use field::{MAX_REPORT_TEXT_BYTES, WireError};
+pub use generated::*;
+pub use message::{FromAgent, FromServer, Greeting, LogChunkData, LogQuestion, Reception};
+pub use observation::{NodeLoad, NodeObservation};
