@@ -1,0 +1,175 @@
+//! What an agent is told when it is started.
+//!
+//! Must never read the environment or files: the binary does, and fills these in. Tests: below.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use fogline_core::quantity::Resources;
+
+use crate::ports::PortRange;
+
+/// The token by which servers know their agents. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Wraps the token's text; blanks around it are not part of it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The text, to be sent and for nothing else.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+/// A node that the agent presents.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeConfig {
+    /// 1 to 100 letters, digits, `-`, `_` and `.`, unique in the cluster, not starting with a dot.
+    pub name: String,
+    /// Where it is; may be empty.
+    pub region: String,
+    /// Where in the region; may be empty.
+    pub zone: String,
+    /// What it offers; what the machine has when nothing is said.
+    pub capacity: Option<Resources>,
+    /// For constraints.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl NodeConfig {
+    /// The machine itself under this name.
+    #[must_use]
+    pub const fn machine(name: String) -> Self {
+        Self { name, region: String::new(), zone: String::new(), capacity: None, labels: BTreeMap::new() }
+    }
+}
+
+/// What an agent is told when it is started.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Servers to call, each `address:port`.
+    pub servers: Vec<String>,
+    /// Shown to the servers.
+    pub token: Token,
+    /// Where the agent keeps its state; one agent a directory.
+    pub data_dir: PathBuf,
+    /// The nodes it presents.
+    pub nodes: Vec<NodeConfig>,
+    /// Where replicas' ports are picked.
+    pub ports: PortRange,
+    /// The address of this machine that others reach replicas at. Replicas are probed there too.
+    pub address: String,
+    /// The program of the shim.
+    pub shim_program: PathBuf,
+    /// What that program is given before the replica's directory.
+    pub shim_args: Vec<OsString>,
+    /// What replicas inherit of the environment, such as `PATH`.
+    pub base_env: BTreeMap<String, String>,
+    /// Stop every replica before the agent ends. For `fogline dev`: elsewhere, work outlives its agent.
+    pub stop_replicas_on_exit: bool,
+}
+
+impl AgentConfig {
+    /// With the defaults: ports 20000–29999, 127.0.0.1, and the running program as shim.
+    #[must_use]
+    pub fn new(servers: Vec<String>, token: Token, data_dir: PathBuf, nodes: Vec<NodeConfig>) -> Self {
+        Self {
+            servers,
+            token,
+            data_dir,
+            nodes,
+            ports: PortRange::default(),
+            address: "127.0.0.1".to_owned(),
+            shim_program: PathBuf::from("/proc/self/exe"),
+            shim_args: vec![OsString::from("shim")],
+            base_env: BTreeMap::new(),
+            stop_replicas_on_exit: false,
+        }
+    }
+
+    /// Checks what can be checked before anything is touched.
+    ///
+    /// # Errors
+    /// What is wrong, and what would be accepted.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.servers.is_empty() {
+            return Err("no server is given: name at least one as address:port".to_owned());
+        }
+        for server in &self.servers {
+            let port = server.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+            if !matches!(port, Some((false, Ok(1..)))) {
+                return Err(format!("{server:?} is no server: give address:port, for example 10.0.0.1:8001"));
+            }
+        }
+        if self.nodes.is_empty() {
+            return Err("no node is given: an agent presents at least one".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        for node in &self.nodes {
+            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let name = &node.name;
+            if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(legal) {
+                return Err(format!(
+                    "{name:?} is no name of a node: give 1 to 100 letters, digits, '-', '_' and '.', not starting with '.'"
+                ));
+            }
+            if !names.insert(name) {
+                return Err(format!("two nodes are called {name}: give each a name of its own"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> AgentConfig {
+        let nodes = vec![NodeConfig::machine("one".to_owned())];
+        AgentConfig::new(vec!["127.0.0.1:8001".to_owned()], Token::new(" secret\n"), PathBuf::from("d"), nodes)
+    }
+
+    #[test]
+    fn the_token_is_trimmed_and_never_shown() {
+        assert_eq!(config().token.reveal(), "secret");
+        assert!(!format!("{:?}", config()).contains("secret"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_anything_is_touched() {
+        assert_eq!(config().validate(), Ok(()));
+        let server = |text: &str| AgentConfig { servers: vec![text.to_owned()], ..config() };
+        let node = |name: &str| AgentConfig { nodes: vec![NodeConfig::machine(name.to_owned())], ..config() };
+        let table = [
+            (AgentConfig { servers: Vec::new(), ..config() }, "no server"),
+            (server("localhost"), "address:port"),
+            (server(":80"), "address:port"),
+            (server("host:0"), "address:port"),
+            (server("host:99999"), "address:port"),
+            (AgentConfig { nodes: Vec::new(), ..config() }, "no node"),
+            (node("../etc"), "no name of a node"),
+            (node(""), "no name of a node"),
+            (node(&"x".repeat(101)), "no name of a node"),
+            (AgentConfig { nodes: [config().nodes, config().nodes].concat(), ..config() }, "two nodes are called one"),
+        ];
+        for (config, words) in table {
+            let error = config.validate().expect_err(words);
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

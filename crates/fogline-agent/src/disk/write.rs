@@ -1,0 +1,73 @@
+//! Writing a file so that it is the old one or the new one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Whether a power cut may take the file back to what it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flush {
+    Yes,
+    No,
+}
+
+/// Writes beside the file, then puts that in its place. What is left of a failed attempt is removed: it would fill a
+/// disk that is full already.
+pub(super) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<()> {
+    let beside = path.with_extension("tmp");
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(content)?;
+        if flush == Flush::Yes {
+            file.sync_all()?;
+        }
+        std::fs::rename(&beside, path)?;
+        if flush == Flush::Yes {
+            sync_dir(path)?;
+        }
+        Ok(())
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
+/// Writes over the start of a file that is there.
+pub(super) fn over(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn sync_dir(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_content_takes_the_place_of_the_old_and_nothing_is_left_beside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file.json");
+        for (content, flush) in [("a long first content", Flush::Yes), ("short", Flush::No)] {
+            replace(&path, content.as_bytes(), flush).expect("written");
+            assert_eq!(std::fs::read_to_string(&path).expect("read"), content);
+        }
+        over(&path, b"SHORT").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "SHORT");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_stays_as_it_was() {
+        let error = replace(Path::new("/proc/fogline/none"), b"x", Flush::Yes).expect_err("no such place");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

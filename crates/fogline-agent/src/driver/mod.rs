@@ -1,0 +1,200 @@
+//! What runs replicas: one driver a runtime, joined by the closed enum [`Driver`].
+//!
+//! Decides nothing about whether a replica should run: the supervisor does, and asks. Must never start a run twice.
+//! Invariant: a run that [`Driver::start`] answered with [`Started`], or that [`Driver::adopt`] found alive, ends in
+//! exactly one [`DriverEvent::Exited`]; a start that failed has no event. Tests: `tests/it/driver.rs`.
+
+mod error;
+pub mod process;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::observation::ReplicaUsage;
+use fogline_core::spec::ReplicaTemplate;
+use serde::{Deserialize, Serialize};
+use tokio_stream::wrappers::ReceiverStream;
+
+pub use crate::logs::LogsError;
+pub use error::{DriverError, StartError};
+pub use process::{ProcessConfig, ProcessDriver};
+
+/// One run of one replica: everything that is needed to start it. It is kept on disk, so that an agent that restarts
+/// knows what it adopts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StartOrder {
+    /// Which replica.
+    pub replica_id: ReplicaId,
+    /// The deployment it is part of.
+    pub deployment_id: DeploymentId,
+    /// That deployment's name, for the replica's environment.
+    pub deployment_name: String,
+    /// The node it was placed on; an agent may present several.
+    pub node_id: NodeId,
+    /// That node's name, for the replica's environment.
+    pub node_name: String,
+    /// The revision of the deployment's spec.
+    pub revision: u32,
+    /// Counts the starts of this replica, across restarts of the agent. A run that is on disk is never started again.
+    pub run: u32,
+    /// What to run.
+    pub template: Arc<ReplicaTemplate>,
+    /// The port on the host that the agent picked, passed on as `PORT`.
+    pub port: Option<u16>,
+}
+
+/// A replica's process is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Started {
+    /// The driver's name for it: the id of its process, or of its container.
+    pub container_id: String,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code, 128 + signal where a signal ended it. Nothing where nobody can tell.
+    pub code: Option<i32>,
+    /// What ended it.
+    pub cause: ExitCause,
+    /// The same for people.
+    pub message: String,
+}
+
+/// What ended a run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCause {
+    /// It ended by itself, with an exit code.
+    Exited,
+    /// A signal ended it.
+    Signalled,
+    /// It took more memory than it may have.
+    OutOfMemory,
+    /// The process that watches over it was killed, and what it left behind was killed then.
+    ShimKilled,
+    /// It never ran. Only found by [`Driver::adopt`]: otherwise [`Driver::start`] tells it.
+    NotStarted(StartError),
+}
+
+/// What a driver tells by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DriverEvent {
+    /// A run is over and nothing of it is left running.
+    Exited {
+        /// Which replica.
+        replica_id: ReplicaId,
+        /// Which run of it.
+        run: u32,
+        /// How it ended.
+        exit: Exit,
+    },
+}
+
+/// A run that an earlier agent process left behind.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Adopted {
+    /// What it was started from.
+    pub order: StartOrder,
+    /// The driver's name for it; nothing for one that never started.
+    pub container_id: Option<String>,
+    /// What became of it.
+    pub state: AdoptedState,
+}
+
+/// What became of a run that an earlier agent process left behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AdoptedState {
+    /// It runs, and is watched from now on.
+    Alive,
+    /// It is over. No event follows.
+    Exited(Exit),
+}
+
+/// What can be sent to a replica: to all of its processes, not only the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// Please stop: SIGTERM to the process group.
+    Terminate,
+    /// Stop: SIGKILL to everything that belongs to the replica.
+    Kill,
+}
+
+/// A way to run replicas.
+#[derive(Clone, Debug)]
+pub enum Driver {
+    /// As plain processes of this machine.
+    Process(ProcessDriver),
+}
+
+/// Pieces of a replica's output, in order.
+pub type LogStream = ReceiverStream<Result<Bytes, LogsError>>;
+
+impl Driver {
+    /// Starts a run and waits until its program runs, or could not be run.
+    ///
+    /// A start goes on when the future is dropped; its end is then told as an event.
+    ///
+    /// # Errors
+    /// [`StartError`], whose text is what a user reads. Nothing is left running then.
+    pub async fn start(&self, order: StartOrder) -> Result<Started, StartError> {
+        match self {
+            Self::Process(driver) => driver.start(order).await,
+        }
+    }
+
+    /// Signals all processes of a replica. Returns when the signal is sent, not when it has worked.
+    ///
+    /// # Errors
+    /// When nothing runs under this id, or the system refuses.
+    pub async fn signal(&self, replica_id: ReplicaId, signal: Signal) -> Result<(), DriverError> {
+        match self {
+            Self::Process(driver) => driver.signal(replica_id, signal).await,
+        }
+    }
+
+    /// Finds what an earlier agent process left behind: watches what is alive, tells how the rest ended. To be called
+    /// once, before the first start.
+    pub async fn adopt(&self) -> Vec<Adopted> {
+        match self {
+            Self::Process(driver) => driver.adopt().await,
+        }
+    }
+
+    /// Removes what is kept about a replica whose end is acknowledged. The output of the last few can still be read.
+    /// Does nothing while it runs.
+    pub fn forget(&self, replica_id: ReplicaId) {
+        match self {
+            Self::Process(driver) => driver.forget(replica_id),
+        }
+    }
+
+    /// What each running replica takes: processor time since the last call, memory now. Reads files: some milliseconds
+    /// where the machine has no cgroups.
+    #[must_use]
+    pub fn usage(&self) -> Vec<ReplicaUsage> {
+        match self {
+            Self::Process(driver) => driver.usage(),
+        }
+    }
+
+    /// A replica's output: its last `tail_lines` lines, and with `follow` what comes after, until the replica is
+    /// forgotten or the stream is dropped.
+    ///
+    /// # Errors
+    /// When there is no output of such a replica on this machine, or it cannot be read.
+    pub async fn logs(&self, replica_id: ReplicaId, tail_lines: u32, follow: bool) -> Result<LogStream, LogsError> {
+        match self {
+            Self::Process(driver) => driver.logs(replica_id, tail_lines, follow).await,
+        }
+    }
+
+    /// In words: which limits replicas get on this machine, or why they get none.
+    #[must_use]
+    pub fn limits(&self) -> String {
+        match self {
+            Self::Process(driver) => driver.limits(),
+        }
+    }
+}

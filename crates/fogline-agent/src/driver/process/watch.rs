@@ -1,0 +1,68 @@
+//! Waits for the ends of runs and tells them.
+//!
+//! A shim's end is the run's: it is the last to go. Invariant: one event a run, after nothing of it is left. Must never
+//! keep the driver alive: a watcher ends with it, and what it watched runs on. Tests: `tests/it/driver.rs`.
+
+use std::sync::{Arc, Weak};
+
+use super::super::{DriverEvent, Exit, ExitCause};
+use super::{Inner, Running, blocking, leftovers};
+use crate::shim;
+use crate::shim::replica_dir::{Ended, Order, ReplicaDir, State};
+
+/// Watches a run that is in `inner.runs` already.
+pub(super) fn spawn(inner: &Arc<Inner>, running: Arc<Running>) {
+    let stop = inner.stop.clone();
+    let inner = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = running.shim_fd.until_ended() => ended(&inner, &running).await,
+        }
+    });
+}
+
+async fn ended(inner: &Weak<Inner>, running: &Running) {
+    let (dir, run, cgroup) = (running.dir.clone(), running.run, running.cgroup.clone());
+    let exit = blocking(move || {
+        let exit = match dir.order().filter(|order| order.start.run == run) {
+            Some(order) => exit_of(&dir, &order, dir.state(run).as_ref(), leftovers::Seen::ToEnd),
+            None => shim_killed(),
+        };
+        if let Some(cgroup) = cgroup {
+            cgroup.remove();
+        }
+        exit
+    })
+    .await
+    .unwrap_or_else(|_| shim_killed());
+    let Some(inner) = inner.upgrade() else { return };
+    inner.runs().remove(&running.replica_id);
+    let event = DriverEvent::Exited { replica_id: running.replica_id, run, exit };
+    // Nobody listens when the agent ends; the next one reads it from disk.
+    drop(inner.events.send(event).await);
+}
+
+/// How a run ended whose shim is gone. Where the shim could not tell, its leftovers are killed and the end is written
+/// down, so that the next agent reads the same.
+pub(super) fn exit_of(dir: &ReplicaDir, order: &Order, state: Option<&State>, seen: leftovers::Seen) -> Exit {
+    let run = order.start.run;
+    if let Some(ended) = dir.ended(run) {
+        return ended.exit;
+    }
+    leftovers::kill(order, state, seen);
+    let exit = shim_killed();
+    let ended = Ended { run, boot_us: shim::boot_us(), exit };
+    if let Err(error) = dir.write_ended(&ended) {
+        tracing::warn!(replica_id = %order.start.replica_id, %error, "the end of a run is not on disk");
+    }
+    ended.exit
+}
+
+fn shim_killed() -> Exit {
+    Exit {
+        code: None,
+        cause: ExitCause::ShimKilled,
+        message: "its `fogline shim` was killed, and with it all of its processes".to_owned(),
+    }
+}

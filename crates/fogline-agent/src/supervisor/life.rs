@@ -1,0 +1,304 @@
+//! How a replica moves.
+//!
+//! [`Replica::advance`] does one step and says whether there may be another. Must never leave [`Phase::Ended`], nor
+//! start anything while something of an earlier run may be there.
+
+use fogline_core::spec::ReplicaTemplate;
+
+use super::crashes::Verdict;
+use super::event::{Output, ProbeOrder};
+use super::memo::End;
+use super::readiness::{Past, Readiness};
+use super::replica::{Ending, Listing, Phase, Replica};
+use crate::driver::{Exit, Signal, StartError, StartOrder};
+use crate::ports::Ports;
+
+/// A SIGKILL that has not worked is sent again so often.
+const KILL_AGAIN_US: u64 = 5_000_000;
+const SECOND_US: u64 = 1_000_000;
+
+/// What [`Replica::advance`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// Something: look again.
+    Moved,
+    /// Nothing is to be done now.
+    Resting,
+    /// It would start, and needs a free slot for that.
+    WantsSlot,
+    /// It is over and known to everyone.
+    Gone,
+}
+
+impl Replica {
+    /// Does the next thing that is due. `slot` says whether one more may be started now.
+    pub fn advance(&mut self, ports: &mut Ports, slot: bool, now_us: u64, out: &mut Vec<Output>) -> Step {
+        match &mut self.phase {
+            Phase::Waiting { until_us, restart } => {
+                let (until_us, restart) = (*until_us, *restart);
+                if self.stop_ordered {
+                    return self.end(End::Stopped, ports);
+                }
+                if self.listing == Listing::Unlisted {
+                    return self.end_unlisted(ports);
+                }
+                if self.listing == Listing::Unknown || self.subject.is_none() || now_us < until_us {
+                    return Step::Resting;
+                }
+                if !slot {
+                    return Step::WantsSlot;
+                }
+                self.start(restart, ports, now_us, out)
+            }
+            Phase::Starting => Step::Resting,
+            Phase::Alive { readiness, start_deadline_us } => {
+                if self.stop_ordered {
+                    return self.terminate(now_us, out);
+                }
+                if !readiness.was_ready() && now_us >= *start_deadline_us {
+                    let why = readiness.last_failure().unwrap_or("no probe was answered").to_owned();
+                    out.push(Output::Signal { replica_id: self.id, signal: Signal::Kill });
+                    self.message = Some(format!("not ready within its start_timeout_s: {why}"));
+                    let kill_at_us = now_us.saturating_add(KILL_AGAIN_US);
+                    self.phase = Phase::Ending { kill_at_us, why: Ending::NotReady };
+                    return Step::Moved;
+                }
+                if let Some(question) = readiness.poll(now_us) {
+                    out.push(Output::Probe(ProbeOrder {
+                        replica_id: self.id,
+                        run: self.run,
+                        number: question.number,
+                        target: question.target,
+                        timeout_us: question.timeout_us,
+                    }));
+                }
+                self.look(now_us);
+                Step::Resting
+            }
+            Phase::Ending { kill_at_us, why } => {
+                if self.stop_ordered {
+                    *why = Ending::Ordered;
+                }
+                if now_us >= *kill_at_us {
+                    out.push(Output::Signal { replica_id: self.id, signal: Signal::Kill });
+                    *kill_at_us = now_us.saturating_add(KILL_AGAIN_US);
+                }
+                Step::Resting
+            }
+            Phase::Ended(_) if self.listing == Listing::Unlisted => Step::Gone,
+            Phase::Ended(_) => Step::Resting,
+        }
+    }
+
+    /// The driver has started it.
+    pub fn started(&mut self, container_id: String, now_us: u64) {
+        self.container_id = Some(container_id);
+        self.alive(Past::New, now_us);
+    }
+
+    /// It runs: now, or already when the agent came.
+    pub fn alive(&mut self, past: Past, now_us: u64) {
+        let health = self.subject.as_ref().map(|subject| subject.template.readiness()).unwrap_or_default();
+        let start_timeout_us = u64::from(health.start_timeout_s.max(1)) * SECOND_US;
+        let readiness = Readiness::new(&health, self.port, past, now_us);
+        self.phase = Phase::Alive { readiness, start_deadline_us: now_us.saturating_add(start_timeout_us) };
+        self.look(now_us);
+    }
+
+    /// A probe of this run was answered.
+    pub fn probed(&mut self, number: u64, result: Result<(), String>, now_us: u64) {
+        if let Phase::Alive { readiness, .. } = &mut self.phase {
+            // What it has earned until now counts, whatever the answer is.
+            self.crashes.ready_for(readiness.ready_for_us(now_us));
+            let was_ready = readiness.is_ready();
+            readiness.answer(number, result, now_us);
+            match (was_ready, readiness.is_ready()) {
+                (true, false) => {
+                    let why = readiness.last_failure().unwrap_or("no answer");
+                    self.message = Some(format!("its readiness check fails: {why}"));
+                }
+                (false, true) => self.message = None,
+                _ => {}
+            }
+            self.look(now_us);
+        }
+    }
+
+    /// This run is over.
+    pub fn exited(&mut self, exit: &Exit, ports: &mut Ports, now_us: u64) {
+        if exit.code.is_some() {
+            self.exit_code = exit.code;
+        }
+        if !self.been_ready_in_this_run() {
+            self.give_port_back(ports);
+        }
+        match &self.phase {
+            Phase::Ending { why: Ending::NotReady, .. } => {
+                let why = self.message.clone().unwrap_or_default();
+                self.crashed(&why, ports, now_us);
+            }
+            Phase::Alive { readiness, .. } => {
+                self.crashes.ready_for(readiness.ready_for_us(now_us));
+                self.crashed(&exit.message, ports, now_us);
+            }
+            Phase::Ending { why: Ending::Ordered, .. } | Phase::Starting | Phase::Waiting { .. } => {
+                self.crashed(&exit.message, ports, now_us);
+            }
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// A start has not worked.
+    pub fn start_failed(&mut self, error: &StartError, ports: &mut Ports, now_us: u64) {
+        match error {
+            StartError::NoCommand
+            | StartError::NoProgram { .. }
+            | StartError::NotPermitted { .. }
+            | StartError::BadWorkingDir { .. }
+            | StartError::DiskFull { .. } => {
+                if self.stop_ordered {
+                    self.end(End::Stopped, ports);
+                } else {
+                    self.message = Some(error.to_string());
+                    self.end(End::Failed, ports);
+                }
+            }
+            StartError::AlreadyStarted { recorded, .. } => {
+                // What is on disk is right: this agent has forgotten how often it started this one.
+                self.run = self.run.max(*recorded);
+                self.phase = Phase::Waiting { until_us: now_us, restart: false };
+            }
+            StartError::StillRunning { .. }
+            | StartError::NoResources { .. }
+            | StartError::Interrupted
+            | StartError::TimedOut { .. }
+            | StartError::Other { .. } => self.crashed(&error.to_string(), ports, now_us),
+        }
+    }
+
+    /// Another program has the port that this run was to get.
+    pub fn port_taken(&mut self, port: u16, ports: &mut Ports, now_us: u64) {
+        if self.fixed_port() == Some(port) {
+            let why = format!("port {port} of this node is taken by another program; stop that or change `host_port`");
+            self.crashed(&why, ports, now_us);
+        } else {
+            ports.release(port, self.id);
+            ports.avoid(port, now_us);
+            self.port = None;
+            self.phase = Phase::Waiting { until_us: now_us, restart: false };
+        }
+    }
+
+    /// Ends it for good.
+    pub fn end(&mut self, end: End, ports: &mut Ports) -> Step {
+        if let Some(port) = self.port {
+            ports.release(port, self.id);
+        }
+        if end == End::Stopped {
+            self.message = None;
+        }
+        self.phase = Phase::Ended(end);
+        Step::Moved
+    }
+
+    /// A run that ended before it was ready may have found its port taken, by another program or by what the system
+    /// keeps of old connections: the next one gets another.
+    fn give_port_back(&mut self, ports: &mut Ports) {
+        if self.fixed_port().is_none()
+            && let Some(port) = self.port.take()
+        {
+            ports.release(port, self.id);
+        }
+    }
+
+    fn fixed_port(&self) -> Option<u16> {
+        self.subject.as_ref().and_then(|subject| subject.template.host_port)
+    }
+
+    /// Notes what being ready has earned it.
+    fn look(&mut self, now_us: u64) {
+        if let Phase::Alive { readiness, .. } = &self.phase {
+            self.been_ready |= readiness.was_ready();
+            self.crashes.ready_for(readiness.ready_for_us(now_us));
+        }
+    }
+
+    fn end_unlisted(&mut self, ports: &mut Ports) -> Step {
+        if self.run == 0 {
+            return self.end(End::Stopped, ports);
+        }
+        let last = self.message.take().unwrap_or_else(|| "it ended".to_owned());
+        self.message = Some(format!("not started again, because no server lists it: {last}"));
+        self.end(End::Failed, ports)
+    }
+
+    fn terminate(&mut self, now_us: u64, out: &mut Vec<Output>) -> Step {
+        let grace_s = self.subject.as_ref().map_or(0, |subject| subject.template.grace_s);
+        out.push(Output::Signal {
+            replica_id: self.id,
+            signal: if grace_s == 0 { Signal::Kill } else { Signal::Terminate },
+        });
+        let pause_us = if grace_s == 0 { KILL_AGAIN_US } else { u64::from(grace_s) * SECOND_US };
+        self.phase = Phase::Ending { kill_at_us: now_us.saturating_add(pause_us), why: Ending::Ordered };
+        Step::Moved
+    }
+
+    fn crashed(&mut self, why: &str, ports: &mut Ports, now_us: u64) {
+        if self.stop_ordered {
+            self.end(End::Stopped, ports);
+            return;
+        }
+        match self.crashes.note() {
+            Verdict::RestartAfter(pause_us) => {
+                self.message = Some(why.to_owned());
+                self.phase = Phase::Waiting { until_us: now_us.saturating_add(pause_us), restart: true };
+            }
+            Verdict::GiveUp => {
+                self.message = Some(format!(
+                    "crash loop: it ended {} times without being ready for 10 s in between; the last time: {why}",
+                    self.crashes.in_a_row
+                ));
+                self.end(End::Failed, ports);
+            }
+        }
+    }
+
+    fn start(&mut self, restart: bool, ports: &mut Ports, now_us: u64, out: &mut Vec<Output>) -> Step {
+        let Some(subject) = self.subject.clone() else { return Step::Resting };
+        if let Err(why) = self.take_port(&subject.template, ports, now_us) {
+            self.crashed(&why, ports, now_us);
+            return Step::Moved;
+        }
+        self.run += 1;
+        self.restarts += u32::from(restart);
+        out.push(Output::Start(StartOrder {
+            replica_id: self.id,
+            deployment_id: subject.deployment_id,
+            deployment_name: subject.deployment_name,
+            node_id: subject.node_id,
+            node_name: self.node.to_string(),
+            revision: subject.revision,
+            run: self.run,
+            template: subject.template,
+            port: self.port,
+        }));
+        self.phase = Phase::Starting;
+        Step::Moved
+    }
+
+    /// A restart in place keeps the port of a run that was ready, so that its address stays the same.
+    fn take_port(&mut self, template: &ReplicaTemplate, ports: &mut Ports, now_us: u64) -> Result<(), String> {
+        if let Some(port) = template.host_port {
+            ports
+                .claim(port, self.id)
+                .map_err(|owner| format!("port {port} of this machine belongs to replica {owner}; wait for its end"))?;
+            self.port = Some(port);
+        } else if template.port.is_some() && self.port.is_none() {
+            let range = ports.range();
+            self.port = Some(ports.pick(self.id, now_us).ok_or_else(|| {
+                format!("no port of {range} is free on this machine; stop something or give the agent a wider range")
+            })?);
+        }
+        Ok(())
+    }
+}

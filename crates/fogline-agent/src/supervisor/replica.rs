@@ -1,0 +1,202 @@
+//! One replica: what is known of it, and what is told and remembered of that. How it moves is in `life.rs`.
+//!
+//! Invariant: phases end in [`Phase::Ended`], which nothing leaves, and between two starts there is always an end of the
+//! first.
+
+use std::sync::Arc;
+
+use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::observation::{ReplicaReport, ReportedState};
+use fogline_core::spec::ReplicaTemplate;
+
+use super::crashes::Crashes;
+use super::memo::{End, Memo};
+use super::readiness::Readiness;
+
+/// What a replica is started from.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Subject {
+    pub deployment_id: DeploymentId,
+    pub deployment_name: String,
+    pub node_id: NodeId,
+    pub revision: u32,
+    pub template: Arc<ReplicaTemplate>,
+}
+
+/// What the last list said of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Listing {
+    /// No list of its node was seen since the agent started.
+    Unknown,
+    /// It is on it.
+    Listed,
+    /// It is not: nothing is done to it, and it is not started either.
+    Unlisted,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// To be started, at the earliest then.
+    Waiting { until_us: u64, restart: bool },
+    /// The driver is at it.
+    Starting,
+    /// It runs.
+    Alive { readiness: Readiness, start_deadline_us: u64 },
+    /// It was told to end.
+    Ending { kill_at_us: u64, why: Ending },
+    /// It is over.
+    Ended(End),
+}
+
+/// Why it was told to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// The list says so.
+    Ordered,
+    /// It did not become ready.
+    NotReady,
+}
+
+/// One replica.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub id: ReplicaId,
+    pub node: Arc<str>,
+    pub subject: Option<Subject>,
+    pub listing: Listing,
+    pub stop_ordered: bool,
+    pub phase: Phase,
+    pub run: u32,
+    pub restarts: u32,
+    pub crashes: Crashes,
+    pub port: Option<u16>,
+    pub been_ready: bool,
+    pub container_id: Option<String>,
+    pub exit_code: Option<i32>,
+    pub message: Option<String>,
+    /// What was said last, to say only what is new.
+    pub reported: Option<ReplicaReport>,
+    pub saved: Option<Memo>,
+    /// When it is due, as the timer queue has it.
+    pub timer_us: Option<u64>,
+}
+
+impl Replica {
+    /// One that was never heard of before.
+    pub fn new(id: ReplicaId, node: Arc<str>, phase: Phase) -> Self {
+        Self {
+            id,
+            node,
+            subject: None,
+            listing: Listing::Unknown,
+            stop_ordered: false,
+            phase,
+            run: 0,
+            restarts: 0,
+            crashes: Crashes::default(),
+            port: None,
+            been_ready: false,
+            container_id: None,
+            exit_code: None,
+            message: None,
+            reported: None,
+            saved: None,
+            timer_us: None,
+        }
+    }
+
+    /// One that an earlier agent process remembered.
+    pub fn remembered(memo: Memo, node: Arc<str>, phase: Phase) -> Self {
+        Self {
+            stop_ordered: memo.stop_ordered,
+            run: memo.run,
+            restarts: memo.restarts,
+            crashes: memo.crashes,
+            been_ready: memo.been_ready,
+            exit_code: memo.exit_code,
+            message: memo.message.clone(),
+            saved: Some(memo.clone()),
+            ..Self::new(memo.replica_id, node, phase)
+        }
+    }
+
+    /// Whether something of it may be running.
+    pub const fn may_run(&self) -> bool {
+        matches!(self.phase, Phase::Starting | Phase::Alive { .. } | Phase::Ending { .. })
+    }
+
+    /// When [`Self::advance`] has something to do next.
+    pub fn due_us(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Waiting { until_us, .. } => {
+                (self.listing == Listing::Listed && self.subject.is_some()).then_some(*until_us)
+            }
+            Phase::Alive { readiness, start_deadline_us } => {
+                let deadline_us = (!readiness.was_ready()).then_some(*start_deadline_us);
+                readiness.due_us().into_iter().chain(deadline_us).min()
+            }
+            Phase::Ending { kill_at_us, .. } => Some(*kill_at_us),
+            Phase::Starting | Phase::Ended(_) => None,
+        }
+    }
+
+    /// What is said of it, with the number of the last report.
+    pub fn report(&self, address: &str) -> ReplicaReport {
+        ReplicaReport {
+            replica_id: self.id,
+            seq: self.reported.as_ref().map_or(0, |report| report.seq),
+            state: match &self.phase {
+                Phase::Ended(End::Stopped) => ReportedState::Stopped,
+                Phase::Ended(End::Failed) => ReportedState::Failed,
+                _ if self.been_ready => ReportedState::Running,
+                _ => ReportedState::Starting,
+            },
+            ready: self.is_ready(),
+            restarts: self.restarts,
+            endpoint: match self.phase {
+                Phase::Ended(_) => None,
+                _ => self.port.map(|port| endpoint(address, port)),
+            },
+            container_id: self.container_id.clone(),
+            exit_code: self.exit_code,
+            message: self.message.clone(),
+        }
+    }
+
+    /// What must survive the agent.
+    pub fn memo(&self) -> Memo {
+        Memo {
+            replica_id: self.id,
+            node: self.node.to_string(),
+            run: self.run,
+            restarts: self.restarts,
+            crashes: self.crashes,
+            been_ready: self.been_ready,
+            ready: self.is_ready(),
+            run_was_ready: self.been_ready_in_this_run(),
+            stop_ordered: self.stop_ordered,
+            end: match self.phase {
+                Phase::Ended(end) => Some(end),
+                _ => None,
+            },
+            exit_code: self.exit_code,
+            message: self.message.clone(),
+        }
+    }
+
+    /// Whether its check passes.
+    pub const fn is_ready(&self) -> bool {
+        matches!(&self.phase, Phase::Alive { readiness, .. } if readiness.is_ready())
+    }
+
+    /// Whether the run that goes on was ever ready.
+    pub const fn been_ready_in_this_run(&self) -> bool {
+        matches!(&self.phase, Phase::Alive { readiness, .. } if readiness.was_ready())
+    }
+}
+
+/// `address:port`, with brackets where the address is one of IPv6.
+fn endpoint(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}

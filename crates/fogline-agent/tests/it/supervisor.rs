@@ -1,0 +1,6 @@
+//! The supervisor on a clock of the test's own: what becomes of replicas in the cases that people know, and what never
+//! happens in cases that nobody has thought of.
+
+mod cases;
+mod properties;
+mod world;
