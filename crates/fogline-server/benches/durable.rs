@@ -1,0 +1,172 @@
+//! How many replicas a second are accepted, placed and durable: commands that enter at the writer, SQLite with
+//! `synchronous=FULL` beneath, 5,000 simulated nodes. No HTTP, no agents.
+//!
+//! `cargo bench -p fogline-server --bench durable`; the database is in the target directory, so on the disk that holds it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fogline_core::command::{Actor, Command, Outcome, Request};
+use fogline_core::id::{DeploymentId, UserId};
+use fogline_core::observation::NodeDeclaration;
+use fogline_core::quantity::{CpuMillis, Resources};
+use fogline_core::record::{Role, Runtimes};
+use fogline_core::spec::{DeploymentSpec, Runtime};
+use fogline_server::{ServerConfig, Writer, start};
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const NODES: usize = 5_000;
+const DEPLOYMENTS: usize = 1_000;
+const REPLICAS: u32 = 100;
+const CALLERS: usize = 64;
+const STEADY_PER_S: u32 = 500;
+const STEADY_S: u32 = 6;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory to measure in");
+    runtime.block_on(measure(directory.path()));
+}
+
+async fn measure(directory: &Path) {
+    let mut config = ServerConfig::new(directory.to_owned());
+    config.listen = ([127, 0, 0, 1], 0).into();
+    config.agent_listen = ([127, 0, 0, 1], 0).into();
+    // Nobody plays the nodes' agents.
+    config.settings.node_timeout = Duration::from_secs(24 * 3_600);
+    let stop = CancellationToken::new();
+    let server = start(config, stop.clone()).await.expect("the server starts");
+    let writer = server.shared().writer.clone();
+    let admin = writer.view(|cluster, _| cluster.user_named("admin").map(|user| user.id));
+    let admin = admin.await.expect("a look").expect("the administrator");
+
+    let began = Instant::now();
+    for first in (0..NODES).step_by(1_000) {
+        let nodes = (first..first + 1_000).map(node).collect();
+        writer.submit(Request::agent(Command::DeclareNodes { nodes })).await.expect("declared");
+    }
+    println!("{NODES} nodes declared in {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
+
+    let replicas = f64::from(REPLICAS) * DEPLOYMENTS as f64;
+    let commands = (0..DEPLOYMENTS).map(|number| Command::Deploy { spec: Arc::new(spec(number)) });
+    let (outcomes, took) = all(&writer, admin, "deploys", commands).await;
+    println!("  {:.0} replicas/s accepted, placed and durable (budget 30000)", replicas / took.as_secs_f64());
+    let ids: Vec<DeploymentId> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Outcome::Deployed { deployment_id, .. } => deployment_id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let placed = writer.view(|cluster, _| cluster.replicas().count()).await.expect("a look");
+    assert_eq!(placed, DEPLOYMENTS * REPLICAS as usize, "everything was placed");
+
+    let down = ids.iter().map(|id| Command::ScaleDeployment { deployment_id: *id, replicas: 50 });
+    all(&writer, admin, "scale-downs by 50", down).await;
+    let up = ids.iter().map(|id| Command::ScaleDeployment { deployment_id: *id, replicas: 100 });
+    all(&writer, admin, "scale-ups by 50", up).await;
+
+    steady(&writer, admin, &ids).await;
+    stop.cancel();
+    server.wait().await.expect("a clean stop");
+}
+
+/// Has all commands done by callers that each wait for their answer; says how long that took.
+async fn all(
+    writer: &Writer,
+    admin: UserId,
+    what: &str,
+    commands: impl Iterator<Item = Command>,
+) -> (Vec<Outcome>, Duration) {
+    let before = writer.revision();
+    let began = Instant::now();
+    let answers: Vec<_> = stream::iter(commands)
+        .map(|command| {
+            let (writer, request) = (writer.clone(), request(admin, command));
+            tokio::spawn(async move {
+                let began = Instant::now();
+                let committed = writer.submit(request).await.expect("accepted");
+                (committed.outcome, began.elapsed())
+            })
+        })
+        .buffer_unordered(CALLERS)
+        .map(|answer| answer.expect("no panic"))
+        .collect()
+        .await;
+    let took = began.elapsed();
+    let commits = writer.revision() - before;
+    let (outcomes, mut times): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    println!(
+        "{} {what} by {CALLERS} callers in {:.2} s, {commits} commits: {:.0}/s, {}",
+        times.len(),
+        took.as_secs_f64(),
+        times.len() as f64 / took.as_secs_f64(),
+        spread(&mut times)
+    );
+    (outcomes, took)
+}
+
+/// Scale calls that come at a fixed rate, whether the ones before are done or not.
+async fn steady(writer: &Writer, admin: UserId, ids: &[DeploymentId]) {
+    let mut due = tokio::time::interval(Duration::from_secs(1) / STEADY_PER_S);
+    let mut calls = Vec::new();
+    for call in 0..STEADY_PER_S * STEADY_S {
+        due.tick().await;
+        let id = ids[call as usize % ids.len()];
+        let replicas = if (call as usize / ids.len()).is_multiple_of(2) { 98 } else { 100 };
+        let (writer, request) =
+            (writer.clone(), request(admin, Command::ScaleDeployment { deployment_id: id, replicas }));
+        calls.push(tokio::spawn(async move {
+            let began = Instant::now();
+            writer.submit(request).await.expect("accepted");
+            began.elapsed()
+        }));
+    }
+    let mut times = Vec::new();
+    for call in calls {
+        times.push(call.await.expect("no panic"));
+    }
+    println!("{STEADY_PER_S} scale calls a second for {STEADY_S} s: {} (budget p99 50 ms)", spread(&mut times));
+}
+
+fn spread(times: &mut [Duration]) -> String {
+    times.sort();
+    let ms = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    format!("p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms", ms(0.5), ms(0.99), ms(1.0))
+}
+
+fn request(admin: UserId, command: Command) -> Request {
+    let actor = Actor::User { id: admin, name: "admin".to_owned(), role: Role::Admin };
+    Request { actor, command, idempotency: None, remote: None }
+}
+
+fn node(number: usize) -> NodeDeclaration {
+    NodeDeclaration {
+        name: format!("node-{number:05}"),
+        region: format!("region-{}", number % 3),
+        zone: format!("zone-{}", number % 9),
+        capacity: Resources {
+            cpu_millis: CpuMillis(16_000 + 16_000 * (number as u32 % 4)),
+            memory_mb: 32_768 + 32_768 * (number as u32 % 4),
+            gpu_units: 0,
+            storage_gb: 2_000,
+        },
+        runtimes: Runtimes::of(&[Runtime::Process]),
+        labels: Default::default(),
+    }
+}
+
+fn spec(number: usize) -> DeploymentSpec {
+    serde_json::from_value(serde_json::json!({
+        "name": format!("service-{number:05}"),
+        "runtime": "process",
+        "command": ["serve", "--port", "8080"],
+        "replicas": REPLICAS,
+        "resources": { "cpu": 0.5, "memory": 512 + 256 * (number % 3), "storage": 10 },
+        "port": 8080,
+    }))
+    .expect("a spec")
+}

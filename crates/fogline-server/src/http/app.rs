@@ -1,0 +1,78 @@
+//! What every handler is given: the server's shared handles, and what only HTTP needs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use fogline_core::id::NodeId;
+use fogline_store::StoreError;
+use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
+
+use super::limits::Limits;
+use crate::auth::{AccessTokens, Passwords, Throttle};
+use crate::state::Shared;
+
+/// Requests that are being answered at once; what comes beyond is told to come back.
+pub const MAX_IN_FLIGHT: usize = 4_096;
+
+/// Names that are kept; a cluster has fewer nodes.
+const MAX_NODE_NAMES: usize = 50_000;
+
+/// The state of the routes.
+pub type App = Arc<Http>;
+
+/// What handlers need.
+pub struct Http {
+    /// The server's own.
+    pub shared: Arc<Shared>,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Makes and checks access tokens.
+    pub tokens: AccessTokens,
+    /// Slows down who guesses passwords.
+    pub throttle: Throttle,
+    /// Slows down who asks too often.
+    pub limits: Limits,
+    /// Places for requests.
+    pub in_flight: Arc<Semaphore>,
+    node_names: RwLock<HashMap<NodeId, Arc<str>>>,
+}
+
+impl Http {
+    /// With empty counters.
+    ///
+    /// # Panics
+    /// When there is no memory to hash one password, as then no login could ever work.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let tokens = AccessTokens::new(shared.jwt_key.expose_secret(), shared.config.access_token_ttl);
+        Self {
+            shared,
+            passwords: Passwords::new().expect("memory for one hash"),
+            tokens,
+            throttle: Throttle::default(),
+            limits: Limits::default(),
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            node_names: RwLock::default(),
+        }
+    }
+
+    /// A node's name. A node keeps the name that it was declared with, so it is read once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn node_name(&self, id: NodeId) -> Result<Option<Arc<str>>, StoreError> {
+        let known = self.node_names.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(node) = self.shared.store.node(id).await? else { return Ok(None) };
+        let name: Arc<str> = node.name.into();
+        let mut names = self.node_names.write().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= MAX_NODE_NAMES {
+            names.clear();
+        }
+        names.insert(id, name.clone());
+        Ok(Some(name))
+    }
+}

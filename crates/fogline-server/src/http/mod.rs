@@ -1,0 +1,34 @@
+//! The HTTP API: `/api/v1`, the seeds' doors, probes, metrics and the API's description.
+//!
+//! One endpoint a file: its description, its handler, its error mapping through [`problem`]. Must never decide what core
+//! decides (ranges, ownership, states) nor keep anything that a restart may not lose. Invariant: every answer that is no
+//! success is a problem of `application/problem+json`. Tests: `tests/it/http`.
+
+mod answer;
+mod app;
+mod extract;
+mod guard;
+mod limits;
+mod present;
+mod probes;
+mod problem;
+mod problem_docs;
+mod routes;
+mod seeds;
+mod spec;
+mod v1;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::state::Shared;
+use app::App;
+
+pub use spec::{openapi, openapi_json};
+
+/// Everything that is served over HTTP. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or callers
+/// have no address to be slowed down by.
+pub fn router(shared: Arc<Shared>) -> Router {
+    routes::assemble(App::new(app::Http::new(shared)))
+}

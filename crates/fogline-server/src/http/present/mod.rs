@@ -1,0 +1,11 @@
+//! Rows and what was observed, as the wire has them. Never a hash, a key or a token.
+
+mod deployment;
+mod node;
+mod replica;
+mod user;
+
+pub use deployment::{detail, health_of, last_reason, live_replicas, summary};
+pub use node::nodes;
+pub use replica::replica;
+pub use user::user;

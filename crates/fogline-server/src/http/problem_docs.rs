@@ -1,0 +1,60 @@
+//! The problems in the API's description, so that no endpoint lists them by hand. The variants are never made.
+#![expect(dead_code, reason = "read by the derive only")]
+
+use fogline_api::http::Problem;
+use utoipa::IntoResponses;
+
+/// What a read may be refused with.
+#[derive(IntoResponses)]
+pub enum ReadProblems {
+    /// A parameter cannot be accepted.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No valid access token.
+    #[response(status = 401, content_type = "application/problem+json")]
+    NotAuthenticated(Problem),
+    /// Not there, or somebody else's.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// Too many requests.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(Problem),
+    /// Something inside went wrong.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// The server cannot answer now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// What a change may be refused with. Nothing was changed then, except where the problem is `outcome-unknown`.
+#[derive(IntoResponses)]
+pub enum ChangeProblems {
+    /// A field cannot be accepted, the body is no JSON, or the object's status does not allow it.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No valid access token.
+    #[response(status = 401, content_type = "application/problem+json")]
+    NotAuthenticated(Problem),
+    /// The caller's role or quota does not allow it.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Not there, or somebody else's.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// A name is taken, something is still in use, or the idempotency key was used for another request.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// Too many requests.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(Problem),
+    /// Something inside went wrong.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// Not enough room, or the server cannot change anything now.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}

@@ -1,0 +1,78 @@
+//! The one list of what is served where. A route that is not here does not exist, neither in the description.
+
+use axum::Router;
+use axum::middleware;
+use fogline_api::http::ProblemKind;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::app::App;
+use super::guard::guard;
+use super::problem::{ApiError, shown};
+use super::spec::Base;
+use super::{probes, seeds, v1};
+
+/// Every endpoint with its description.
+pub(super) fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Base::openapi())
+        .routes(routes!(v1::auth::login::handler))
+        .routes(routes!(v1::auth::refresh::handler))
+        .routes(routes!(v1::auth::logout::handler))
+        .routes(routes!(v1::auth::me::handler))
+        .routes(routes!(v1::auth::password::handler))
+        .routes(routes!(v1::users::list::handler, v1::users::create::handler))
+        .routes(routes!(v1::users::get::handler, v1::users::patch::handler, v1::users::delete::handler))
+        .routes(routes!(v1::nodes::list::handler))
+        .routes(routes!(v1::nodes::get::handler, v1::nodes::patch::handler, v1::nodes::delete::handler))
+        .routes(routes!(v1::deployments::list::handler, v1::deployments::create::handler))
+        .routes(routes!(v1::deployments::explain_spec::handler))
+        .routes(routes!(
+            v1::deployments::get::handler,
+            v1::deployments::replace::handler,
+            v1::deployments::patch::handler,
+            v1::deployments::delete::handler
+        ))
+        .routes(routes!(v1::deployments::scale::handler))
+        .routes(routes!(v1::deployments::stop::handler))
+        .routes(routes!(v1::deployments::start::handler))
+        .routes(routes!(v1::deployments::history::handler))
+        .routes(routes!(v1::deployments::replicas::handler))
+        .routes(routes!(v1::deployments::explain::handler))
+        .routes(routes!(v1::deployments::logs::of_deployment))
+        .routes(routes!(v1::deployments::logs::of_replica))
+        .routes(routes!(v1::audit::list::handler))
+        .routes(routes!(seeds::login::handler))
+        .routes(routes!(seeds::deploy::handler))
+        .routes(routes!(seeds::status::handler))
+        .routes(routes!(seeds::scale::handler))
+        .routes(routes!(seeds::list::handler))
+        .routes(routes!(seeds::delete::handler))
+        .routes(routes!(seeds::delete::named))
+        .routes(routes!(probes::health::handler))
+        .routes(routes!(probes::ready::handler))
+        .routes(routes!(probes::metrics::handler))
+}
+
+/// The router, with what is around every request.
+pub(super) fn assemble(app: App) -> Router {
+    let (router, description) = described().split_for_parts();
+    router
+        .merge(SwaggerUi::new("/docs").url("/api/v1/openapi.json", description))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(another_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard))
+        .with_state(app)
+}
+
+async fn nothing_here(uri: axum::http::Uri) -> ApiError {
+    let path = shown(uri.path());
+    ApiError::new(ProblemKind::NotFound, format!("nothing is served at {path}: /docs shows what there is"))
+}
+
+async fn another_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+    let path = shown(uri.path());
+    let method = shown(method.as_str());
+    ApiError::new(ProblemKind::MethodNotAllowed, format!("{path} does not know {method}: /docs shows what it does"))
+}

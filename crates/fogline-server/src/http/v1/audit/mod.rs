@@ -1,0 +1,3 @@
+//! `/api/v1/audit`: for administrators.
+
+pub mod list;

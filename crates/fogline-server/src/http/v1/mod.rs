@@ -1,0 +1,7 @@
+//! The API: a folder a resource, a file an endpoint.
+
+pub mod audit;
+pub mod auth;
+pub mod deployments;
+pub mod nodes;
+pub mod users;

@@ -1,0 +1,199 @@
+//! Who may do what, over every route that there is.
+
+use std::time::Duration;
+
+use fogline_core::id::{SessionId, UserId};
+use fogline_core::time::Timestamp;
+use fogline_server::auth::{AccessTokens, Claims};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::api::{Api, PASSWORD, operations, spec};
+
+const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
+
+/// A body that the operation would accept.
+fn body_of(name: &str, deployment: &str) -> String {
+    match name {
+        "createDeployment" | "seedDeploy" | "explainSpec" => spec("brand-new", 1).to_string(),
+        "replaceDeployment" => spec(deployment, 2).to_string(),
+        "scaleDeployment" | "seedScale" | "patchDeployment" => json!({"replicas": 2}).to_string(),
+        "createUser" => json!({"username": "eve", "password": PASSWORD}).to_string(),
+        "patchUser" => json!({"role": "admin"}).to_string(),
+        "patchNode" => json!({"cordoned": true}).to_string(),
+        "changePassword" => json!({"current_password": PASSWORD, "new_password": "another password"}).to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Requests that ask for something and leave everything as it is, whatever their method.
+fn only_looks(method: &str, name: &str) -> bool {
+    method == "GET" || name == "explainSpec"
+}
+
+fn is_about_a_deployment(path: &str) -> bool {
+    path.starts_with("/api/v1/deployments/{id}") || (path.starts_with("/api/deployment/") && path.contains("{id}"))
+}
+
+fn is_for_administrators(method: &str, path: &str) -> bool {
+    path.starts_with("/api/v1/users")
+        || path.starts_with("/api/v1/audit")
+        || (path.starts_with("/api/v1/nodes") && method != "GET")
+}
+
+fn filled(path: &str, id: &str) -> String {
+    path.replace("{id}", id).replace("{replica}", NOBODY)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_answers_a_caller_without_a_valid_token() {
+    let api = Api::with_nodes(1).await;
+    let mine = api.deploy(&api.admin, "mine", 1).await;
+    let key = api.shared().jwt_key.expose_secret();
+    let me = api.get("/api/v1/auth/me", &api.admin).await.ok(200);
+    let user: UserId = me["id"].as_str().expect("an id").parse().expect("an id");
+    let session: SessionId = me["session_id"].as_str().expect("an id").parse().expect("an id");
+    let now = api.shared().clock.now();
+    let seconds = now.as_micros() / 1_000_000;
+    let claims = || Claims {
+        iss: "fogline".to_owned(),
+        aud: "fogline-api".to_owned(),
+        sub: user,
+        sid: session,
+        iat: seconds,
+        exp: seconds + 600,
+    };
+    let signed = |algorithm: Algorithm, claims: &Claims, key: &[u8]| {
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key)).expect("signs")
+    };
+    let good = signed(Algorithm::HS256, &claims(), key);
+    api.get("/api/v1/auth/me", &good).await.ok(200);
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", good.split('.').nth(1).expect("claims"));
+    let revoked = api.login("admin", super::api::ADMIN_PASSWORD).await;
+    api.call("POST", "/api/v1/auth/logout", Some(&revoked), "").await.ok(204);
+    let long_ago = Timestamp::from_micros(now.as_micros() - 3_600_000_000);
+    let expired = AccessTokens::new(key, Duration::from_secs(900)).issue(user, session, long_ago).expect("signs");
+    let other_user: UserId = NOBODY.parse().expect("an id");
+    let tokens = [
+        ("none", None),
+        ("garbage", Some("garbage".to_owned())),
+        ("expired", Some(expired)),
+        ("alg none", Some(unsigned)),
+        ("another algorithm", Some(signed(Algorithm::HS384, &claims(), key))),
+        ("another audience", Some(signed(Algorithm::HS256, &Claims { aud: "other".to_owned(), ..claims() }, key))),
+        ("another issuer", Some(signed(Algorithm::HS256, &Claims { iss: "other".to_owned(), ..claims() }, key))),
+        ("another key", Some(signed(Algorithm::HS256, &claims(), &[0; 32]))),
+        ("another user's name on it", Some(signed(Algorithm::HS256, &Claims { sub: other_user, ..claims() }, key))),
+        (
+            "a session that is not",
+            Some(signed(Algorithm::HS256, &Claims { sid: NOBODY.parse().expect("an id"), ..claims() }, key)),
+        ),
+        ("revoked", Some(revoked)),
+    ];
+    let before = api.everything().await;
+    for (method, path, name, needs_login) in operations() {
+        if !needs_login {
+            continue;
+        }
+        for (what, token) in &tokens {
+            let answer = api.call(&method, &filled(&path, &mine), token.as_deref(), &body_of(&name, "mine")).await;
+            answer.problem_of(&format!("{method} {path} with {what}"), 401, "not-authenticated");
+            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{method} {path}");
+        }
+    }
+    for header in ["Basic YWRtaW46YWRtaW4xMjM=", "Bearer", &good, &format!("Token {good}")] {
+        let answer = api.call_with("GET", "/api/v1/auth/me", None, &[("authorization", header)], "").await;
+        answer.problem_of(header, 401, "not-authenticated");
+    }
+    assert_eq!(api.everything().await, before);
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_looks_and_changes_nothing() {
+    let api = Api::with_nodes(2).await;
+    let vera = api.user("vera", "user").await;
+    let own = api.deploy(&vera, "own", 1).await;
+    let others = api.deploy(&api.admin, "own", 1).await;
+    api.call("PATCH", "/api/v1/users/vera", Some(&api.admin), r#"{"role":"viewer"}"#).await.ok(200);
+    api.get("/api/v1/auth/me", &vera).await.problem(401, "not-authenticated");
+    let vera = api.login("vera", PASSWORD).await;
+    let before = api.everything().await;
+    for (method, path, name, needs_login) in operations() {
+        if !needs_login || name == "logout" || name == "changePassword" {
+            continue;
+        }
+        let asked = format!("{method} {path}");
+        let answer = api.call(&method, &filled(&path, &own), Some(&vera), &body_of(&name, "own")).await;
+        if is_for_administrators(&method, &path) || !only_looks(&method, &name) {
+            answer.problem_of(&asked, 403, "forbidden");
+        } else if name.contains("Log") || path.starts_with("/api/v1/nodes/") {
+            assert!(matches!(answer.status, 404 | 503), "{asked}: {}", answer.text);
+        } else {
+            assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
+        }
+        if is_about_a_deployment(&path) {
+            let answer = api.call(&method, &filled(&path, &others), Some(&vera), &body_of(&name, "own")).await;
+            answer.problem_of(&asked, 404, "not-found");
+        }
+    }
+    assert_eq!(api.everything().await, before);
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_no_administrator_and_sees_nothing_of_others() {
+    let api = Api::with_nodes(2).await;
+    let (alice, bob) = (api.user("alice", "user").await, api.user("bob", "user").await);
+    let hers = api.deploy(&alice, "secret-of-alice", 1).await;
+    api.run(&hers).await;
+    api.deploy(&bob, "bobs", 1).await;
+    let before = api.everything().await;
+    for (method, path, name, needs_login) in operations() {
+        let asked = format!("{method} {path}");
+        if needs_login && is_for_administrators(&method, &path) {
+            let answer = api.call(&method, &filled(&path, "node-01"), Some(&bob), &body_of(&name, "")).await;
+            answer.problem_of(&asked, 403, "forbidden");
+        }
+        if is_about_a_deployment(&path) {
+            let body = body_of(&name, "secret-of-alice");
+            let others = api.call(&method, &filled(&path, &hers), Some(&bob), &body).await;
+            others.problem_of(&asked, 404, "not-found");
+            let nobodys = api.call(&method, &filled(&path, NOBODY), Some(&bob), &body).await;
+            let said = |answer: &Value, id: &str| answer["detail"].as_str().expect("text").replace(id, "ID");
+            assert_eq!(said(&others.json, &hers), said(&nobodys.json, NOBODY), "{asked}: they must look alike");
+            let named = api.call(&method, &filled(&path, "secret-of-alice"), Some(&bob), &body).await;
+            named.problem_of(&asked, 404, "not-found");
+        }
+    }
+    let replicas = api.get(&format!("/api/v1/deployments/{hers}/replicas"), &alice).await.ok(200);
+    let replica = replicas["items"][0]["id"].as_str().expect("an id");
+    let bobs_log = format!("/api/v1/deployments/bobs/logs?replica={replica}");
+    api.get(&bobs_log, &bob).await.problem(404, "not-found");
+    api.get(&format!("/api/v1/deployments/bobs/replicas/{replica}/logs"), &bob).await.problem(404, "not-found");
+    for path in [
+        "/api/v1/deployments?include_deleted=true",
+        "/api/deployment/list",
+        "/api/v1/deployments?name=secret-of-alice",
+        "/api/v1/nodes",
+        "/metrics",
+    ] {
+        let text = api.get(path, &bob).await.text;
+        assert!(!text.contains("secret-of-alice") && !text.contains(&hers), "{path}: {text}");
+    }
+    assert_eq!(api.everything().await, before);
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_was_not_allowed_to_do_is_in_the_audit_log() {
+    let api = Api::with_nodes(1).await;
+    let bob = api.user("bob", "viewer").await;
+    api.post("/api/v1/deployments", &bob, spec("web", 1)).await.problem(403, "forbidden");
+    let log = api.get("/api/v1/audit", &api.admin).await.ok(200);
+    let line = &log["items"][0];
+    assert_eq!((&line["actor_name"], &line["action"]), (&json!("bob"), &json!("deployment.create")));
+    assert_eq!(line["outcome"], "forbidden");
+    api.stop().await;
+}

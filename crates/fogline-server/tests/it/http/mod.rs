@@ -1,0 +1,12 @@
+//! What a caller of the HTTP API may rely on: the real router, the real writer, a real database in a directory of its
+//! own. Agents are spoken for by [`api::Api::run`].
+
+mod access;
+mod api;
+mod bad_input;
+mod deployments;
+mod login;
+mod nodes;
+mod seeds;
+mod served;
+mod users;

@@ -1,0 +1,7 @@
+//! What a server promises, over its own doors: one binary, so that it is linked once.
+
+mod agents;
+mod disk;
+mod http;
+mod rig;
+mod writer;
