@@ -1,0 +1,110 @@
+//! `fogline agent`: runs replicas on this machine.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fogline_agent::config::{AgentConfig, Token};
+use fogline_agent::ports::PortRange;
+
+use crate::agent_process::NodeFlag;
+use crate::env::Environment;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::settings::{FileChoice, Settings};
+use crate::{logging, signals};
+
+/// Flags of `fogline agent`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fogline agent --server 127.0.0.1:8001 --token-file fogline-data/agent.token --data fogline-agent
+  fogline agent ... --node name=edge-1,cpu=4,memory-mb=8192,storage-gb=100,region=eu,zone=eu-a")]
+pub struct AgentArgs {
+    /// The TOML file with the settings [env: FOGLINE_CONFIG; default: /etc/fogline/fogline.toml where it exists]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Do not look for settings in /etc
+    #[arg(long, hide = true)]
+    no_system_settings: bool,
+    /// Where its servers are, separated by commas [env: FOGLINE_AGENT_SERVER; default: 127.0.0.1:8001]
+    #[arg(short, long, value_name = "ADDRESS,...")]
+    server: Option<String>,
+    /// File with the token that a server made [env: FOGLINE_AGENT_TOKEN_FILE]
+    #[arg(short, long, value_name = "FILE")]
+    token_file: Option<String>,
+    /// Directory of its state, its replicas and their logs [env: FOGLINE_AGENT_DATA; default: fogline-agent]
+    #[arg(short, long, value_name = "DIR")]
+    data: Option<String>,
+    /// Ports of this machine that replicas get [env: FOGLINE_AGENT_PORTS; default: 20000-29999]
+    #[arg(long, value_name = "FIRST-LAST")]
+    ports: Option<String>,
+    /// Address of this machine that others reach replicas at [env: FOGLINE_AGENT_ADDRESS; default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// A node that it presents, as name=...,cpu=...,memory-mb=...,storage-gb=...,gpu=...,region=...,zone=...,label.KEY=...;
+    /// this machine as it is when nothing is said; may be given several times
+    #[arg(short, long = "node", value_name = "NODE")]
+    nodes: Vec<NodeFlag>,
+    /// Stop every replica when the agent stops, instead of leaving them to the next agent
+    #[arg(long)]
+    stop_replicas: bool,
+    /// What is logged [env: FOGLINE_LOG_LEVEL; default: info]
+    #[arg(long, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// How log lines look: text or json [env: FOGLINE_LOG_FORMAT; default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+/// Runs it until a signal says stop. Replicas go on running: the next agent on the same directory adopts them.
+pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
+    let choice = match &args.config {
+        Some(file) => FileChoice::Named(file),
+        None if args.no_system_settings => FileChoice::OnlyNamed,
+        None => FileChoice::System,
+    };
+    let flags = [
+        ("agent.server", args.server),
+        ("agent.token_file", args.token_file),
+        ("agent.data", args.data),
+        ("agent.ports", args.ports),
+        ("agent.address", args.address),
+        ("log.level", args.log_level),
+        ("log.format", args.log_format),
+    ];
+    let settings = Settings::load(choice, environment, &flags)?;
+    logging::start(&settings)?;
+    let token_file = settings.text("agent.token_file").map(PathBuf::from).ok_or_else(|| {
+        Failure::new(Exit::Usage, "no token was named that the agent shows its server")
+            .hint("--token-file names the server's DATA/agent.token, or a copy of it")
+    })?;
+    let data = PathBuf::from(&settings.get("agent.data").value);
+    let servers: Vec<String> = settings.get("agent.server").value.split(',').map(|one| one.trim().to_owned()).collect();
+    let nodes = if args.nodes.is_empty() { vec![NodeFlag::this_machine()] } else { args.nodes };
+    let token = std::fs::read_to_string(&token_file).map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("cannot read the agent's token in {}", token_file.display()))
+            .because(error)
+    })?;
+    let nodes = nodes.into_iter().map(|NodeFlag(node)| node).collect();
+    let mut config = AgentConfig::new(servers, Token::new(&token), data, nodes);
+    config.base_env.clone_from(&environment.for_replicas);
+    config.ports = port_range(&settings)?;
+    config.address.clone_from(&settings.get("agent.address").value);
+    config.stop_replicas_on_exit = args.stop_replicas;
+    config.validate().map_err(|reason| Failure::new(Exit::Usage, reason))?;
+    let stop = signals::stop_token()?;
+    fogline_agent::run::run(config, stop).await.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
+}
+
+fn port_range(settings: &Settings) -> Outcome<PortRange> {
+    let setting = settings.get("agent.ports");
+    let refused = || {
+        Failure::new(
+            Exit::Refused,
+            format!("agent.ports = {:?} ({}) is no range of ports", setting.value, setting.source),
+        )
+        .hint("accepted: FIRST-LAST, such as 20000-29999")
+    };
+    let (first, last) = setting.value.split_once('-').ok_or_else(refused)?;
+    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| refused());
+    PortRange::new(port(first)?, port(last)?).map_err(|_| refused())
+}

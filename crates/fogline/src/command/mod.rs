@@ -1,0 +1,126 @@
+//! The commands: one file each, joined by this enum.
+//!
+//! A command holds its own flags, help, calls and output. Invariant: what it returns is either done or a [`Failure`]
+//! with an exit code; no command prints an error itself.
+
+mod agent;
+mod apply;
+mod completions;
+mod config;
+mod db;
+mod delete;
+mod demo;
+mod deploy;
+pub mod dev;
+mod explain;
+mod history;
+mod list;
+mod login;
+mod logout;
+mod logs;
+mod node;
+mod openapi;
+mod replicas;
+mod scale;
+mod schema;
+mod server;
+mod start;
+mod status;
+mod stop;
+mod user;
+
+use clap::Subcommand;
+
+use crate::env::Environment;
+use crate::exit::Outcome;
+
+/// Every command there is.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run server and node together on this machine, to try things out
+    Dev(dev::DevArgs),
+    /// Show what Fogline does, in half a minute, and leave nothing behind
+    Demo(demo::DemoArgs),
+    /// Run the control plane
+    Server(server::ServerArgs),
+    /// Run the agent of this machine
+    Agent(agent::AgentArgs),
+    /// Log in and keep the login
+    Login(login::LoginArgs),
+    /// End the login and forget it
+    Logout(logout::LogoutArgs),
+    /// Create or update deployments from files
+    Apply(apply::ApplyArgs),
+    /// Create a deployment from flags
+    Deploy(Box<deploy::DeployArgs>),
+    /// Set how many replicas a deployment has
+    Scale(scale::ScaleArgs),
+    /// Show a deployment and its replicas
+    Status(status::StatusArgs),
+    /// List deployments
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    /// Show what happened to a deployment, when, by whom and why
+    History(history::HistoryArgs),
+    /// List the replicas of a deployment and their endpoints
+    Replicas(replicas::ReplicasArgs),
+    /// Print what replicas have written
+    Logs(logs::LogsArgs),
+    /// Say why a deployment is where it is, or why it does not fit
+    Explain(explain::ExplainArgs),
+    /// Start a stopped or failed deployment
+    Start(start::StartArgs),
+    /// Stop every replica and keep the deployment
+    Stop(stop::StopArgs),
+    /// Stop every replica and forget the deployment
+    Delete(delete::DeleteArgs),
+    /// List nodes, and take them out of use
+    #[command(visible_alias = "nodes")]
+    Node(node::NodeArgs),
+    /// Manage users
+    #[command(visible_alias = "users")]
+    User(user::UserArgs),
+    /// Bring the database's tables up to date, or back
+    Db(db::DbArgs),
+    /// Show the settings and where each comes from
+    Config(config::ConfigArgs),
+    /// Print the JSON Schema of a spec
+    Schema(schema::SchemaArgs),
+    /// Print the description of the HTTP API
+    Openapi(openapi::OpenapiArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    /// Does it.
+    pub async fn run(self, environment: &Environment) -> Outcome {
+        match self {
+            Self::Dev(args) => dev::run(args, environment).await,
+            Self::Demo(args) => demo::run(args, environment).await,
+            Self::Server(args) => server::run(args, environment).await,
+            Self::Agent(args) => agent::run(args, environment).await,
+            Self::Login(args) => login::run(args, environment).await,
+            Self::Logout(args) => logout::run(args, environment).await,
+            Self::Apply(args) => apply::run(args, environment).await,
+            Self::Deploy(args) => deploy::run(*args, environment).await,
+            Self::Scale(args) => scale::run(args, environment).await,
+            Self::Status(args) => status::run(args, environment).await,
+            Self::List(args) => list::run(args, environment).await,
+            Self::History(args) => history::run(args, environment).await,
+            Self::Replicas(args) => replicas::run(args, environment).await,
+            Self::Logs(args) => logs::run(args, environment).await,
+            Self::Explain(args) => explain::run(args, environment).await,
+            Self::Start(args) => start::run(args, environment).await,
+            Self::Stop(args) => stop::run(args, environment).await,
+            Self::Delete(args) => delete::run(args, environment).await,
+            Self::Node(args) => node::run(args, environment).await,
+            Self::User(args) => user::run(args, environment).await,
+            Self::Db(args) => db::run(args, environment).await,
+            Self::Config(args) => config::run(&args, environment),
+            Self::Schema(_) => schema::run(),
+            Self::Openapi(_) => openapi::run(),
+            Self::Completions(args) => completions::run(&args),
+        }
+    }
+}

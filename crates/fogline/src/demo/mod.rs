@@ -1,0 +1,38 @@
+//! The demo: a server, nodes in two regions, a real service; scaled, broken, healed, refused, and cleared away.
+//!
+//! Each step is a command as a user would type it, run by the same code, and checked: a step that did not do what it
+//! should ends the demo with that failure. Invariant: at the end, however it came, nothing of it runs.
+
+mod leftovers;
+mod script;
+mod stage;
+
+use tokio::time::Instant;
+
+use crate::env::Environment;
+use crate::exit::{Failure, Outcome};
+use crate::output::show;
+use crate::signals;
+use stage::Stage;
+
+/// Runs it.
+///
+/// # Errors
+/// The step that failed, or what was left running.
+pub async fn run(environment: &Environment, keep_data: bool) -> Outcome {
+    let python = environment.find_program("python3").ok_or_else(|| {
+        Failure::general("the demo's service is `python3 -m http.server`, and there is no python3 on PATH")
+            .hint("install it, for example with: apt-get install python3")
+    })?;
+    let started = Instant::now();
+    let stop = signals::stop_token()?;
+    let mut stage = Stage::set_up(environment, keep_data)?;
+    let played = tokio::select! {
+        played = script::play(&mut stage, &python) => played,
+        () = stop.cancelled() => Err(Failure::general("the demo was interrupted")),
+    };
+    let cleared = stage.clear_away().await;
+    played.and(cleared)?;
+    show!("\nThat took {:.1} s. Next: `fogline dev`, and the README.", started.elapsed().as_secs_f32());
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Every setting: its key, its range, its default, what it means.
+//!
+//! Invariant: a default here is the default of [`fogline_server::ServerConfig`]; a test compares them.
+
+use crate::env::PREFIX;
+
+/// What a value must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `address:port`.
+    Address,
+    /// A path; relative ones start from the working directory.
+    Path,
+    /// A whole number in this range.
+    Number(u64, u64),
+    /// A whole number, or `unlimited`.
+    Limit,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// Text that is never shown.
+    Secret,
+}
+
+/// A setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its key in the file, with a dot for each table.
+    pub key: &'static str,
+    /// The flag that sets it, without dashes.
+    pub flag: Option<&'static str>,
+    /// What it must be.
+    pub kind: Kind,
+    /// What it is when nobody says anything; empty for nothing.
+    pub default: &'static str,
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl Definition {
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+/// Variables of the command line's own, and those that replicas are given.
+pub const CLIENT_VARIABLES: &[&str] = &["SERVER", "TOKEN", "PASSWORD", "OUTPUT", "CONFIG", "CREDENTIALS"];
+
+const fn setting(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Definition {
+    Definition { key, flag: None, kind, default, help }
+}
+
+const fn flagged(
+    key: &'static str,
+    flag: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Definition {
+    Definition { key, flag: Some(flag), kind, default, help }
+}
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+/// All of them, in the order in which they are shown.
+pub const SETTINGS: &[Definition] = &[
+    flagged("data", "data", Kind::Path, "fogline-data", "directory of the database, keys and tokens"),
+    flagged("listen", "listen", Kind::Address, "127.0.0.1:8000", "where the HTTP API listens"),
+    flagged("agent_listen", "agent-listen", Kind::Address, "127.0.0.1:8001", "where agents attach"),
+    setting(
+        "admin_password",
+        Kind::Secret,
+        "",
+        "password of the first administrator; generated and printed once when empty",
+    ),
+    flagged(
+        "log.level",
+        "log-level",
+        Kind::Text,
+        "info",
+        "what is logged: error, warn, info, debug, trace, or a filter such as info,fogline_server=debug",
+    ),
+    flagged("log.format", "log-format", Kind::Word(&["text", "json"]), "text", "how log lines look"),
+    setting("heartbeat_interval_s", Kind::Number(1, 60), "3", "seconds between two signs of life of an agent"),
+    setting("node_timeout_s", Kind::Number(3, HOUR), "12", "seconds of silence after which a node counts as lost"),
+    setting("load_max_age_s", Kind::Number(1, HOUR), "9", "seconds after which a node's load says nothing any more"),
+    setting(
+        "failure_memory_s",
+        Kind::Number(0, DAY),
+        "600",
+        "seconds that a failure makes a node the last choice for its deployment",
+    ),
+    setting("replace_backoff_s", Kind::Number(1, HOUR), "1", "first pause before a failed replica is replaced"),
+    setting("replace_backoff_max_s", Kind::Number(1, DAY), "300", "longest such pause"),
+    setting("access_token_ttl_s", Kind::Number(60, DAY), "900", "seconds that an access token is good for"),
+    setting(
+        "refresh_token_ttl_s",
+        Kind::Number(60, 3_650 * DAY),
+        "2592000",
+        "seconds that a login lasts when it is not used",
+    ),
+    setting("max_body_bytes", Kind::Number(1_024, 1 << 30), "1048576", "largest body of a request"),
+    setting("writer_queue", Kind::Number(1, 1 << 20), "8192", "changes that may wait for the writer"),
+    setting("shutdown_grace_s", Kind::Number(0, HOUR), "10", "seconds that open requests get when the server stops"),
+    setting("tier.free.deployments", Kind::Limit, "3", "deployments of a user of the tier free"),
+    setting("tier.free.replicas", Kind::Limit, "10", "replicas of a user of the tier free"),
+    setting("tier.pro.deployments", Kind::Limit, "20", "deployments of a user of the tier pro"),
+    setting("tier.pro.replicas", Kind::Limit, "100", "replicas of a user of the tier pro"),
+    setting("tier.enterprise.deployments", Kind::Limit, "unlimited", "deployments of a user of the tier enterprise"),
+    setting("tier.enterprise.replicas", Kind::Limit, "unlimited", "replicas of a user of the tier enterprise"),
+    flagged(
+        "agent.server",
+        "server",
+        Kind::Text,
+        "127.0.0.1:8001",
+        "where an agent finds its servers, separated by commas",
+    ),
+    flagged("agent.token_file", "token-file", Kind::Path, "", "file with the token that an agent shows"),
+    flagged(
+        "agent.ports",
+        "ports",
+        Kind::Text,
+        "20000-29999",
+        "ports of this machine that replicas get, as FIRST-LAST",
+    ),
+    flagged(
+        "agent.address",
+        "address",
+        Kind::Text,
+        "127.0.0.1",
+        "address of this machine that others reach replicas at",
+    ),
+    flagged(
+        "agent.data",
+        "data",
+        Kind::Path,
+        "fogline-agent",
+        "directory of an agent's state, its replicas and their logs",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_and_variable_is_there_once() {
+        let mut variables: Vec<String> = SETTINGS.iter().map(Definition::variable).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        assert_eq!(variables.len(), SETTINGS.len());
+        for client in CLIENT_VARIABLES {
+            assert!(!variables.contains(&format!("{PREFIX}{client}")), "{client}");
+        }
+    }
+}

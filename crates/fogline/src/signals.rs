@@ -1,0 +1,29 @@
+//! The signals that ask a long-running command to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::{Failure, Outcome};
+
+/// A token that is cancelled by the first SIGINT, SIGTERM or SIGHUP (a closed terminal). A second one ends the program at
+/// once.
+///
+/// # Errors
+/// When the system does not let it listen.
+pub fn stop_token() -> Outcome<CancellationToken> {
+    let token = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut arriving =
+            signal(kind).map_err(|error| Failure::general("cannot listen for signals").because(error))?;
+        let token = token.clone();
+        tokio::spawn(async move {
+            while arriving.recv().await.is_some() {
+                if token.is_cancelled() {
+                    std::process::exit(128 + kind.as_raw_value());
+                }
+                token.cancel();
+            }
+        });
+    }
+    Ok(token)
+}

@@ -1,0 +1,59 @@
+//! `fogline config`: which value wins, and who said so.
+
+use crate::harness::run_in;
+
+#[test]
+fn every_setting_says_where_it_comes_from() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(
+        home.path().join("fogline.toml"),
+        "heartbeat_interval_s = 2\n[tier.free]\nreplicas = \"unlimited\"\n",
+    )
+    .expect("written");
+    let variables = [("FOGLINE_LISTEN", "127.0.0.1:7777"), ("FOGLINE_ADMIN_PASSWORD", "secret-word")];
+    let shown = run_in(home.path(), &variables, &["config", "show", "--config", "fogline.toml"]).ok();
+    for line in [
+        ["listen", "127.0.0.1:7777", "environment FOGLINE_LISTEN"],
+        ["heartbeat_interval_s", "2", "file fogline.toml"],
+        ["tier.free.replicas", "unlimited", "file fogline.toml"],
+        ["writer_queue", "8192", "default"],
+        ["admin_password", "(hidden)", "environment FOGLINE_ADMIN_PASSWORD"],
+    ] {
+        let found =
+            shown.lines().any(|shown| line.iter().all(|part| shown.contains(part)) && shown.starts_with(line[0]));
+        assert!(found, "{line:?} in\n{shown}");
+    }
+    assert!(!shown.contains("secret-word"));
+    let json = run_in(home.path(), &variables, &["config", "show", "-o", "json", "--config", "fogline.toml"]).ok();
+    let lines: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let listen = lines.as_array().expect("a list").iter().find(|line| line["key"] == "listen").expect("it is there");
+    assert_eq!((listen["value"].as_str(), listen["flag"].as_str()), (Some("127.0.0.1:7777"), Some("listen")));
+}
+
+#[test]
+fn bad_settings_stop_every_command_that_needs_them() {
+    let home = tempfile::tempdir().expect("a directory");
+    let bad = [("FOGLINE_LISTEN", "everywhere"), ("FOGLINE_NODE_TIMEOUT_S", "1")];
+    for args in [&["config", "check"][..], &["server"], &["dev"]] {
+        run_in(home.path(), &bad, args)
+            .fails(4, &["FOGLINE_LISTEN", "such as 127.0.0.1:8000", "FOGLINE_NODE_TIMEOUT_S", "config show"]);
+    }
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "nothing was made");
+    run_in(home.path(), &[], &["config", "check", "--config", "nowhere.toml"])
+        .fails(4, &["nowhere.toml", "No such file"]);
+    std::fs::write(home.path().join("bad.toml"), "listen = \n").expect("written");
+    run_in(home.path(), &[], &["config", "check", "--config", "bad.toml"]).fails(4, &["bad.toml", "line 1"]);
+    std::fs::write(home.path().join("typo.toml"), "lissten = \"127.0.0.1:1\"\n").expect("written");
+    run_in(home.path(), &[], &["config", "check", "--config", "typo.toml"])
+        .fails(4, &["lissten", "did you mean listen?"]);
+    let together = [("FOGLINE_HEARTBEAT_INTERVAL_S", "10")];
+    run_in(home.path(), &together, &["config", "check"]).fails(4, &["three heartbeats"]);
+}
+
+#[test]
+fn good_settings_are_told_to_be_fine() {
+    let home = tempfile::tempdir().expect("a directory");
+    let ran = run_in(home.path(), &[("FOGLINE_LISTN", "127.0.0.1:1")], &["config", "check"]);
+    assert!(ran.stderr.contains("did you mean FOGLINE_LISTEN?"), "{}", ran.stderr);
+    assert!(ran.ok().contains("fine"));
+}
