@@ -205,6 +205,7 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         jwt_key: SecretBox::new(bootstrap::bytes_of(jwt_key.expose_secret()).into_boxed_slice()),
     });
     let agents = AgentsConfig {
+        store: shared.store.clone(),
         writer,
         presence,
         clock: clock.clone(),

@@ -180,7 +180,8 @@ impl Agent {
     #[must_use]
     pub fn knows(&self, id: ReplicaId) -> Option<String> {
         let memo = self.disk.memos.get(&id);
-        let listed = self.disk.lists.values().flat_map(|list| &list.assignment.replicas).find(|one| one.replica_id == id);
+        let listed =
+            self.disk.lists.values().flat_map(|list| &list.assignment.replicas).find(|one| one.replica_id == id);
         let pid = self.machine.running().find(|(running, _)| *running == id).map(|(_, pid)| pid);
         let mut reports = self.life.iter().flat_map(|life| life.supervisor.reports());
         let report = reports.find(|(_, report)| report.replica_id == id).map(|(_, report)| (report.seq, report.state));

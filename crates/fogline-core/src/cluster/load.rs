@@ -65,7 +65,12 @@ impl Cluster {
             cluster.set_session(session.id, Some(session));
         }
         for node in durable.nodes {
-            let seen = NodeObserved { last_seen: now, usage: None, unlisted: Default::default(), condemned: Default::default() };
+            let seen = NodeObserved {
+                last_seen: now,
+                usage: None,
+                unlisted: Default::default(),
+                condemned: Default::default(),
+            };
             cluster.observed.nodes.insert(node.id, seen);
             cluster.set_node(node.id, Some(node));
         }

@@ -15,7 +15,8 @@ const MAX_UNLISTED: usize = 1_000;
 impl Cluster {
     /// A sign of life of a node.
     pub(crate) fn saw_node(&mut self, id: NodeId, now: Timestamp, changes: &mut Changes) {
-        let seen = NodeObserved { last_seen: now, usage: None, unlisted: Default::default(), condemned: Default::default() };
+        let seen =
+            NodeObserved { last_seen: now, usage: None, unlisted: Default::default(), condemned: Default::default() };
         let known = self.observed.nodes.entry(id).or_insert(seen);
         known.last_seen = known.last_seen.max(now);
         self.next_silence_check = self.next_silence_check.min(now.plus(self.settings.node_timeout));

@@ -43,7 +43,8 @@ impl Cluster {
         for report in reports {
             self.observe_replica(node_id, report, now, changes);
         }
-        let unlisted = reports.iter().map(|report| report.replica_id).filter(|id| self.is_unlisted(node_id, *id)).collect();
+        let unlisted =
+            reports.iter().map(|report| report.replica_id).filter(|id| self.is_unlisted(node_id, *id)).collect();
         Ok(Outcome::Observed { unlisted })
     }
 

@@ -71,7 +71,9 @@ pub enum Outcome {
         node_ids: Vec<NodeId>,
     },
     /// Heard. `unlisted` run there and have no place in the cluster.
-    Observed { unlisted: Vec<ReplicaId> },
+    Observed {
+        unlisted: Vec<ReplicaId>,
+    },
     /// Heard; nothing to say.
     Noted,
 }

@@ -12,6 +12,7 @@ mod observations;
 mod registry;
 mod service;
 mod session;
+mod unlisted;
 
 pub use logs::{LogError, LogStream, Logs};
 

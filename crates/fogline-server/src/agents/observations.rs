@@ -9,11 +9,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use fogline_api::protocol::NodeObservation;
-use fogline_core::command::{Command, Request};
+use fogline_core::command::{Command, Outcome, Request};
+use fogline_store::Store;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tonic::Status;
 
+use super::unlisted;
 use crate::clock::Clock;
 use crate::presence::Presence;
 use crate::writer::{WriteError, Writer};
@@ -28,6 +30,7 @@ type UnderWay = Pin<Box<dyn Future<Output = Result<u64, Status>> + Send>>;
 
 /// The observations of one session.
 pub(super) struct Observations {
+    store: Store,
     writer: Writer,
     presence: Presence,
     clock: Clock,
@@ -37,8 +40,8 @@ pub(super) struct Observations {
 }
 
 impl Observations {
-    pub(super) fn new(writer: Writer, presence: Presence, clock: Clock) -> Self {
-        Self { writer, presence, clock, under_way: FuturesUnordered::new(), lossy: false }
+    pub(super) fn new(store: Store, writer: Writer, presence: Presence, clock: Clock) -> Self {
+        Self { store, writer, presence, clock, under_way: FuturesUnordered::new(), lossy: false }
     }
 
     /// Takes one on. Beyond the limit it is dropped: the stream must go on being read, for it also carries the signs
@@ -48,8 +51,9 @@ impl Observations {
             self.lossy = true;
             return;
         }
-        let (writer, presence, clock) = (self.writer.clone(), self.presence.clone(), self.clock.clone());
-        self.under_way.push(Box::pin(save(writer, presence, clock, observation)));
+        let (store, writer) = (self.store.clone(), self.writer.clone());
+        let (presence, clock) = (self.presence.clone(), self.clock.clone());
+        self.under_way.push(Box::pin(save(store, writer, presence, clock, observation)));
     }
 
     /// The next one that is durable. Waits for ever when there is none.
@@ -69,13 +73,22 @@ impl Observations {
     }
 }
 
-async fn save(writer: Writer, presence: Presence, clock: Clock, observation: NodeObservation) -> Result<u64, Status> {
+async fn save(
+    store: Store,
+    writer: Writer,
+    presence: Presence,
+    clock: Clock,
+    observation: NodeObservation,
+) -> Result<u64, Status> {
     let NodeObservation { node_id, number, reports } = observation;
     loop {
         let request = Request::agent(Command::Observe { node_id, reports: reports.clone() });
         match writer.submit(request).await {
-            Ok(_) => {
+            Ok(committed) => {
                 presence.reported(node_id, &reports, clock.now());
+                if let Outcome::Observed { unlisted } = committed.outcome {
+                    unlisted::look_up(&store, &writer, node_id, unlisted).await;
+                }
                 return Ok(number);
             }
             Err(WriteError::Busy | WriteError::StorageFull | WriteError::OutcomeUnknown) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fogline_api::protocol::agent_service_server::{AgentService, AgentServiceServer};
 use fogline_api::protocol::{AgentMessage, ServerMessage};
+use fogline_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -39,6 +40,7 @@ const STREAM_BUFFER: usize = 4;
 
 /// What sessions work with.
 pub(crate) struct AgentsConfig {
+    pub(crate) store: Store,
     pub(crate) writer: Writer,
     pub(crate) presence: Presence,
     pub(crate) clock: Clock,

@@ -11,13 +11,15 @@ use fogline_api::protocol::{AgentMessage, FromAgent, FromServer, Greeting, NodeA
 use fogline_core::command::{Command, Outcome, Request};
 use fogline_core::id::NodeId;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
+use super::authority::Leadership;
 use super::mailbox::Mailbox;
 use super::observations::{Observations, status_of};
 use super::service::AgentsConfig;
-use crate::writer::WriteError;
+use crate::writer::{WriteError, Writer};
 
 /// How long an agent has to say hello.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +32,9 @@ const MAX_UNSENT: usize = 4_096;
 
 /// How long to wait before a busy writer is asked again.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// How often an agent is told its lists again though nothing has changed.
+const REPEAT: Duration = Duration::from_secs(10);
 
 /// Silence after which a session is given up, in heartbeats. The connection's own keep-alive is quicker to notice a
 /// dead peer; this is for one that lives and says nothing.
@@ -126,10 +131,18 @@ async fn talk(
     incoming: &mut Streaming<AgentMessage>,
     outgoing: &Outgoing,
 ) -> Option<Status> {
-    if let Err(end) = first_lists(config, mailbox, &presented.nodes).await {
+    if let Err(end) = all_lists(&config.writer, &config.leadership, mailbox, &presented.nodes).await {
         return Some(end);
     }
-    let mut observations = Observations::new(config.writer.clone(), config.presence.clone(), config.clock.clone());
+    let mut repeating = JoinSet::new();
+    repeating.spawn(repeat(
+        config.writer.clone(),
+        Arc::clone(&config.leadership),
+        Arc::clone(mailbox),
+        presented.nodes.clone(),
+    ));
+    let mut observations =
+        Observations::new(config.store.clone(), config.writer.clone(), config.presence.clone(), config.clock.clone());
     let mut acknowledged: VecDeque<u64> = VecDeque::new();
     let mut next: Option<FromServer> = None;
     let silence = config.heartbeat_interval * SILENT_HEARTBEATS;
@@ -184,13 +197,18 @@ async fn talk(
 }
 
 /// Has the lists of all its nodes put into the mailbox, as they are between two batches.
-async fn first_lists(config: &AgentsConfig, mailbox: &Arc<Mailbox>, nodes: &[NodeId]) -> Result<(), Status> {
+async fn all_lists(
+    writer: &Writer,
+    leadership: &Arc<Leadership>,
+    mailbox: &Arc<Mailbox>,
+    nodes: &[NodeId],
+) -> Result<(), Status> {
     loop {
         let (to, nodes) = (Arc::clone(mailbox), nodes.to_vec());
-        let (writer, leadership) = (config.writer.clone(), Arc::clone(&config.leadership));
-        let viewed = config.writer.view(move |cluster, _| {
+        let (asked, leadership) = (writer.clone(), Arc::clone(leadership));
+        let viewed = writer.view(move |cluster, _| {
             for node_id in nodes {
-                let authority = leadership.authority(writer.revision());
+                let authority = leadership.authority(asked.revision());
                 to.publish(NodeAssignment { authority, node_id, assignment: cluster.assignment(node_id) });
             }
         });
@@ -199,6 +217,15 @@ async fn first_lists(config: &AgentsConfig, mailbox: &Arc<Mailbox>, nodes: &[Nod
             Err(WriteError::Busy) => tokio::time::sleep(RETRY).await,
             Err(error) => return Err(status_of(&error)),
         }
+    }
+}
+
+/// Says every list again from time to time: a list is a level, so whatever an agent could not keep is mended by that.
+async fn repeat(writer: Writer, leadership: Arc<Leadership>, mailbox: Arc<Mailbox>, nodes: Vec<NodeId>) {
+    loop {
+        tokio::time::sleep(REPEAT).await;
+        // Where it cannot be done now, the next time will do.
+        let _ = all_lists(&writer, &leadership, &mailbox, &nodes).await;
     }
 }
 

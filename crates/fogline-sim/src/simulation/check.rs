@@ -84,7 +84,8 @@ impl Simulation {
         let named = self.store.replicas().filter(|row| message.contains(&row.id.to_string()));
         let lines = named.map(|row| {
             let reason = row.reason.as_deref().unwrap_or_default();
-            let agents = self.agents.iter().enumerate().filter_map(|(number, agent)| Some((number, agent.knows(row.id)?)));
+            let agents =
+                self.agents.iter().enumerate().filter_map(|(number, agent)| Some((number, agent.knows(row.id)?)));
             let agents: String = agents.map(|(number, knows)| format!("\n    agent {number}: {knows}")).collect();
             format!("\n  {} {} v{}, since {}, {reason}{agents}", row.id, row.status, row.revision, row.updated_at)
         });

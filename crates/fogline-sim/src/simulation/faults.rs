@@ -11,14 +11,16 @@ impl Simulation {
         let times = |every_s: u64, rng: &mut Rng| {
             let mut at = 0;
             let mut times = Vec::new();
-            while every_s > 0 {
+            if every_s == 0 {
+                return times;
+            }
+            loop {
                 at += rng.between(SECOND_US / 10, 2 * every_s * SECOND_US);
                 if at >= end {
-                    break;
+                    return times;
                 }
                 times.push(at);
             }
-            times
         };
         for at in times(self.scenario.server_dies_every_s, &mut self.rng) {
             self.queue.push(at, Event::ServerDies);

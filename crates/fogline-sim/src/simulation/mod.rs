@@ -26,13 +26,13 @@ use crate::agent::{Agent, Told};
 use crate::people::People;
 use crate::queue::Queue;
 use crate::rng::Rng;
-use crate::server::{Batch, Caller, Said, Server};
 use crate::scenario::{Report, Scenario};
+use crate::server::{Batch, Caller, Said, Server};
 use crate::store::{Disk, Store};
 
 enum Event {
     ServerTurn { holder: u64 },
-    Commit { holder: u64, batch: Batch },
+    Commit { holder: u64, batch: Box<Batch> },
     ServerStarts,
     ServerDies,
     Resync { holder: u64 },
@@ -198,8 +198,6 @@ impl Simulation {
         Ok(())
     }
 
-
-
     fn wall(&self) -> Timestamp {
         Timestamp::from_micros(BEGIN_US + self.now_us as i64)
     }
@@ -218,7 +216,7 @@ impl Simulation {
     fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::ServerTurn { holder } if holder == self.holder => self.server_turn(),
-            Event::Commit { holder, batch } if holder == self.holder => self.commit(batch)?,
+            Event::Commit { holder, batch } if holder == self.holder => self.commit(*batch)?,
             Event::Resync { holder } if holder == self.holder => {
                 self.foresee_turn();
                 // Only what is durable may be told, so not while a commit is under way.
@@ -265,7 +263,7 @@ impl Simulation {
                     self.tell(agent, Told::Session(session::Input::Lost { random }))?;
                 }
             }
-            Event::FromAgent { agent, connection, message } => self.from_agent(agent, connection, message),
+            Event::FromAgent { agent, connection, message } => self.hear_agent(agent, connection, message),
             Event::ToAgent { agent, connection, message } => {
                 if self.connections[agent] == Some(connection) {
                     self.tell(agent, Told::Session(session::Input::Received(message)))?;
@@ -320,19 +318,4 @@ impl Simulation {
         }
         Ok(())
     }
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 }

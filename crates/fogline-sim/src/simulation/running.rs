@@ -10,7 +10,7 @@ use crate::agent::{Told, Wish};
 use crate::server::Caller;
 
 impl Simulation {
-    pub(super) fn from_agent(&mut self, agent: usize, connection: u64, message: FromAgent) {
+    pub(super) fn hear_agent(&mut self, agent: usize, connection: u64, message: FromAgent) {
         if self.connections[agent] != Some(connection) || self.server.is_none() {
             return;
         }

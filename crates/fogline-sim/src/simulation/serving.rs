@@ -23,7 +23,7 @@ impl Simulation {
         }
         self.committing = true;
         let at = self.now_us + self.rng.between(300, 4_000);
-        self.queue.push(at, Event::Commit { holder: self.holder, batch });
+        self.queue.push(at, Event::Commit { holder: self.holder, batch: Box::new(batch) });
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<(), String> {

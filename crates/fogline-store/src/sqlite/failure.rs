@@ -9,6 +9,9 @@ pub(super) enum Failure {
     Constraint(String),
     /// No room; SQLite leaves the database as it was.
     Full,
+    /// No room for the index of the log. During COMMIT that comes after the log itself was written, so a crash before the
+    /// next commit could bring back what this process has taken back.
+    IndexFull(String),
     /// The disk or the file.
     Io(String),
     /// Anything else.
@@ -30,7 +33,8 @@ impl Failure {
     /// Of a code as SQLite gives it, extended.
     fn of_code(code: u32, detail: String) -> Self {
         match (code, code & 0xff) {
-            (IOERR_SHMSIZE, _) | (_, FULL) => Self::Full,
+            (IOERR_SHMSIZE, _) => Self::IndexFull(detail),
+            (_, FULL) => Self::Full,
             (IOERR_NOMEM, _) => Self::Other(detail),
             (_, CONSTRAINT) => Self::Constraint(detail),
             // A file that became read-only, or was moved away, under a running program cannot be trusted again either.
@@ -68,7 +72,7 @@ impl From<&sqlx::Error> for Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Full => Self::Full,
+            Failure::Full | Failure::IndexFull(_) => Self::Full,
             Failure::Io(detail) => Self::Io { detail },
             Failure::Constraint(detail) | Failure::Other(detail) => Self::Database { detail },
         }
@@ -87,7 +91,7 @@ impl From<Failure> for CommitError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Constraint(detail) => Self::Constraint { detail },
-            Failure::Full => Self::Full,
+            Failure::Full | Failure::IndexFull(_) => Self::Full,
             Failure::Io(detail) => Self::Io { detail },
             Failure::Other(detail) => Self::Unknown { detail },
         }
@@ -104,7 +108,7 @@ mod tests {
         let text = String::new;
         for (code, expected) in [
             (13, Failure::Full),
-            (4874, Failure::Full), // SQLITE_IOERR_SHMSIZE
+            (4874, Failure::IndexFull(text())), // SQLITE_IOERR_SHMSIZE
             (10, Failure::Io(text())),
             (1034, Failure::Io(text())), // SQLITE_IOERR_FSYNC
             (778, Failure::Io(text())),  // SQLITE_IOERR_WRITE

@@ -39,7 +39,7 @@ impl SqliteStore {
         // Takes all of the log into the file and makes sure of it on the disk. If an earlier process failed to write its
         // log, the system may know it only in memory: nothing may be acknowledged on top of that.
         if let Err(error) = connection.fetch_all("PRAGMA wal_checkpoint(TRUNCATE)").await {
-            if Failure::from(&error) != Failure::Full {
+            if !matches!(Failure::from(&error), Failure::Full | Failure::IndexFull(_)) {
                 let refused = refused(&file, &error);
                 let _ = connection.close().await;
                 return Err(refused);
@@ -134,7 +134,7 @@ fn refused(file: &Path, error: &sqlx::Error) -> OpenError {
     let detail = error.to_string();
     let file = file.to_owned();
     match Failure::from(error) {
-        Failure::Full => OpenError::Full { file },
+        Failure::Full | Failure::IndexFull(_) => OpenError::Full { file },
         _ if Failure::is_corrupt(error) => OpenError::Corrupt { file, detail },
         _ => OpenError::Database { file, detail },
     }

@@ -61,7 +61,7 @@ impl Writer {
         // error of the disk may have come after that page, and anything else is not known to be harmless.
         let still_open = self.roll_back().await.map_err(CommitError::from)?;
         match failure {
-            Failure::Other(detail) if !still_open => Err(CommitError::Unknown { detail }),
+            Failure::IndexFull(detail) | Failure::Other(detail) if !still_open => Err(CommitError::Unknown { detail }),
             failure => Err(failure.into()),
         }
     }

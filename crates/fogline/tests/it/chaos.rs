@@ -19,8 +19,7 @@ use crate::harness::{Dev, signal, wait_for};
 const DEPLOYMENTS: usize = 40;
 const CALLS: usize = 1_000;
 /// 8 nodes of 8 cores hold 128 replicas of half a core: some scale-ups find no room, and that is part of it.
-const NODES: [&str; 8] =
-    ["--nodes", "8", "--node-cpu", "8", "--node-memory-mb", "65536", "--node-storage-gb", "1000"];
+const NODES: [&str; 8] = ["--nodes", "8", "--node-cpu", "8", "--node-memory-mb", "65536", "--node-storage-gb", "1000"];
 
 #[test]
 fn nothing_acknowledged_is_lost_seed_1() {
@@ -51,7 +50,8 @@ fn chaos(seed: u64) {
     let mut rng = Rng::new(seed);
     let mut dev = Dev::start_with(&NODES);
     let token = dev.token();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let calls = Arc::new(Calls {
         http: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().expect("a client"),
         url: dev.url.clone(),
@@ -68,9 +68,7 @@ fn chaos(seed: u64) {
     }
 
     let kill_after = usize::try_from(rng.between(100, 800)).expect("small");
-    wait_for("enough calls to be answered", || {
-        (calls.answered.load(Ordering::Relaxed) >= kill_after).then_some(())
-    });
+    wait_for("enough calls to be answered", || (calls.answered.load(Ordering::Relaxed) >= kill_after).then_some(()));
     dev.kill_server();
     assert_nodes_hold_what_they_can(&dev);
     dev.launch();
@@ -159,7 +157,8 @@ impl Calls {
     async fn call(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let _permit = self.gate.acquire().await.expect("the gate stays open");
         for _ in 0..600 {
-            let sent = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).header("Idempotency-Key", key);
+            let sent =
+                self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).header("Idempotency-Key", key);
             if let Ok(response) = sent.json(body).send().await {
                 let status = response.status().as_u16();
                 let retry = response.headers().contains_key("retry-after");
@@ -185,7 +184,8 @@ fn check_history(dev: &Dev, token: &str, lane: &Lane, seed: u64) {
     lines.sort_by_key(|line| line["seq"].as_u64());
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     let mut at: Option<u64> = None;
-    for reason in lines.iter().filter_map(|line| line["reason"].as_str()).filter(|reason| reason.starts_with("Scaled ")) {
+    for reason in lines.iter().filter_map(|line| line["reason"].as_str()).filter(|reason| reason.starts_with("Scaled "))
+    {
         // «Scaled up from 3 to 5 replicas (2 added)» is answered as «Scaled up to 5 replicas (2 added)».
         let (head, tail) = reason.split_once(" from ").expect("a change");
         let (from, to) = tail.split_once(" to ").expect("a change");
