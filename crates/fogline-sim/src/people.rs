@@ -166,7 +166,10 @@ impl Person {
                 2 => {
                     let version = version + 1;
                     let spec = spec(now, version);
-                    (Command::UpdateDeployment { deployment_id, spec }, State::Wanted { replicas: now, version })
+                    (
+                        Command::UpdateDeployment { deployment_id, spec, based_on: None },
+                        State::Wanted { replicas: now, version },
+                    )
                 }
                 _ => {
                     let command = Command::ScaleDeployment { deployment_id, replicas: i64::from(replicas) };

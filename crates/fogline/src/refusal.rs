@@ -58,6 +58,7 @@ fn exit_of(problem: &Problem) -> Exit {
         | Kind::NameTaken
         | Kind::StillInUse
         | Kind::LastAdministrator
+        | Kind::ChangedMeanwhile
         | Kind::IdempotencyKeyReused
         | Kind::TooLarge
         | Kind::UnsupportedMediaType

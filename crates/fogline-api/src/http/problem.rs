@@ -112,6 +112,8 @@ kinds! {
     StillInUse = "still-in-use", 409, "It is still in use";
     /// The last administrator can be neither removed nor disabled.
     LastAdministrator = "last-administrator", 409, "The last administrator must stay";
+    /// Somebody else has changed it since it was read.
+    ChangedMeanwhile = "changed-meanwhile", 409, "It was changed meanwhile";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", 409, "The idempotency key was used for another request";
     /// The body is too large.

@@ -34,6 +34,25 @@ pub enum LoadError {
 }
 
 impl Cluster {
+    /// Takes over what an earlier cluster in the same process had observed: it was seen, whatever became of a commit.
+    /// Except the numbers of reports, since the rows may lack what those have told; they will be told again.
+    pub fn keep_observed(&mut self, earlier: &Self) {
+        for (id, seen) in &earlier.observed.nodes {
+            if let Some(index) = self.nodes.index_of(*id) {
+                if let Some((usage, at)) = seen.usage {
+                    self.nodes.set_usage(index, usage, at);
+                }
+                self.observed.nodes.insert(*id, seen.clone());
+            }
+        }
+        for (id, seen) in &earlier.observed.replicas {
+            if self.replicas.contains_key(id) {
+                self.observed.replicas.insert(*id, ReplicaObserved { seq: 0, ..*seen });
+            }
+        }
+        self.observed.failures.clone_from(&earlier.observed.failures);
+    }
+
     /// A cluster of these rows. Every node counts as seen now and every running replica as ready: a new leader knows
     /// nothing yet, and must not declare anyone dead for that.
     ///

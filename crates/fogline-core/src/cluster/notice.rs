@@ -121,6 +121,10 @@ impl Cluster {
     pub(crate) fn note_failure(&mut self, failed: &ReplicaRecord, node: NodeId, now: Timestamp) {
         let memory = self.settings.failure_memory;
         let failures = self.observed.failures.entry(failed.deployment_id).or_default();
+        // Told again, because the commit of the first time failed.
+        if !failures.unreplaced.insert(failed.id) {
+            return;
+        }
         failures.in_a_row = failures.in_a_row.saturating_add(1);
         failures.last_at = now;
         failures.nodes.retain(|(known, at)| *known != node && now.since(*at) < memory);
@@ -128,7 +132,6 @@ impl Cluster {
         if failures.nodes.len() > MAX_FAILED_NODES {
             failures.nodes.remove(0);
         }
-        failures.unreplaced.insert(failed.id);
     }
 
     pub(crate) fn forget_failures(&mut self, deployment: DeploymentId) {

@@ -56,8 +56,8 @@ impl Cluster {
             }
             Command::DeleteNode { node_id, force } => self.delete_node(actor, *node_id, *force, now, changes),
             Command::Deploy { spec } => self.deploy(actor, spec, now, changes),
-            Command::UpdateDeployment { deployment_id, spec } => {
-                self.update_deployment(actor, *deployment_id, spec, now, changes)
+            Command::UpdateDeployment { deployment_id, spec, based_on } => {
+                self.update_deployment(actor, *deployment_id, spec, based_on.as_deref(), now, changes)
             }
             Command::ScaleDeployment { deployment_id, replicas } => {
                 self.scale_deployment(actor, *deployment_id, *replicas, now, changes)

@@ -75,11 +75,15 @@ impl Cluster {
         actor: &Actor,
         id: DeploymentId,
         spec: &Arc<DeploymentSpec>,
+        based_on: Option<&DeploymentSpec>,
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
         let deployment = self.writable_deployment(actor, id, "updating")?;
         spec.validate().map_err(Rejection::Invalid)?;
+        if based_on.is_some_and(|based_on| *based_on != *deployment.record.spec) {
+            return Err(Rejection::ChangedMeanwhile { kind: "deployment", name: spec.name.clone() });
+        }
         let mut record = deployment.record.clone();
         if spec.name != record.spec.name {
             let error =

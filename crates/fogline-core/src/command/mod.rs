@@ -118,8 +118,9 @@ pub enum Command {
 
     /// Adds a deployment and places all of it, or none.
     Deploy { spec: Arc<DeploymentSpec> },
-    /// Gives a deployment a new spec. The name must stay.
-    UpdateDeployment { deployment_id: DeploymentId, spec: Arc<DeploymentSpec> },
+    /// Gives a deployment a new spec. The name must stay. Made from `based_on`, it is refused when the spec is another by
+    /// now: otherwise whatever came between would be undone by somebody who never saw it.
+    UpdateDeployment { deployment_id: DeploymentId, spec: Arc<DeploymentSpec>, based_on: Option<Arc<DeploymentSpec>> },
     /// Sets the number of replicas. `replicas` is what the caller sent; the range is checked here.
     ScaleDeployment { deployment_id: DeploymentId, replicas: i64 },
     /// Stops every replica and keeps the deployment.

@@ -27,6 +27,8 @@ pub enum Rejection {
     StillInUse { kind: &'static str, name: String, replicas: u32 },
     #[error("the idempotency key {key:?} was used for another request")]
     KeyReused { key: String },
+    #[error("{kind} {name:?} was changed by somebody else meanwhile: read it again, and repeat what you wanted")]
+    ChangedMeanwhile { kind: &'static str, name: String },
     #[error("the refresh token is not valid: log in again")]
     SessionEnded,
     #[error("{0}")]
@@ -53,6 +55,7 @@ impl Rejection {
             Self::QuotaExceeded { .. } => "quota-exceeded",
             Self::StillInUse { .. } => "still-in-use",
             Self::KeyReused { .. } => "idempotency-key-reused",
+            Self::ChangedMeanwhile { .. } => "changed-meanwhile",
             Self::SessionEnded => "session-ended",
             Self::LastAdministrator(_) => "last-administrator",
         }

@@ -86,7 +86,7 @@ fn command(world: &World, step: &Step) -> Option<Command> {
                 resources: Resources { storage_gb: 10, ..room(half_cores) },
                 ..(*known).clone()
             };
-            Command::UpdateDeployment { deployment_id, spec: Arc::new(spec) }
+            Command::UpdateDeployment { deployment_id, spec: Arc::new(spec), based_on: Some(known) }
         }
         Step::Stop { name } => Command::StopDeployment { deployment_id: id(name)? },
         Step::Start { name } => Command::StartDeployment { deployment_id: id(name)? },

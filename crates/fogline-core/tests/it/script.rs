@@ -72,8 +72,11 @@ impl Player {
                 }
                 spec.replicas = number("replicas", f64::from(spec.replicas)) as u32;
                 apply_options(&mut spec, &options);
-                let outcome =
-                    self.world.as_admin(Command::UpdateDeployment { deployment_id: id, spec: Arc::new(spec) });
+                let outcome = self.world.as_admin(Command::UpdateDeployment {
+                    deployment_id: id,
+                    spec: Arc::new(spec),
+                    based_on: None,
+                });
                 self.answer(outcome);
             }
             "scale" => {

@@ -61,7 +61,6 @@ impl ApiError {
     }
 
     /// What the caller will be told.
-    #[cfg(test)]
     pub fn problem(&self) -> &Problem {
         &self.0
     }
@@ -112,6 +111,7 @@ impl From<Rejection> for ApiError {
             Rejection::StillInUse { .. } => ProblemKind::StillInUse,
             Rejection::KeyReused { .. } => ProblemKind::IdempotencyKeyReused,
             Rejection::SessionEnded => ProblemKind::SessionEnded,
+            Rejection::ChangedMeanwhile { .. } => ProblemKind::ChangedMeanwhile,
             Rejection::LastAdministrator(_) => ProblemKind::LastAdministrator,
         };
         match rejection {

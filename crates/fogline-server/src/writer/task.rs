@@ -363,7 +363,9 @@ impl WriterTask {
     }
 
     async fn reload(&mut self) -> Result<(), Stopped> {
-        self.cluster = load(&self.store, &self.settings, &self.clock).await?;
+        let mut cluster = load(&self.store, &self.settings, &self.clock).await?;
+        cluster.keep_observed(&self.cluster);
+        self.cluster = cluster;
         self.unsettled = true;
         self.publisher.loaded(&self.cluster, self.status.revision.load(Ordering::SeqCst));
         Ok(())

@@ -22,6 +22,9 @@ const ALIASES: [(&str, &str); 6] = [
     ("storage_gb", "storage"),
 ];
 
+/// How often a patch is made anew because the spec has changed under it.
+const TRIES: u32 = 5;
+
 /// How deep a spec goes, and somewhat more.
 const MAX_DEPTH: u32 = 16;
 
@@ -41,9 +44,16 @@ pub async fn handler(
     PathId(id): PathId,
     Body { value, key }: Body<Map<String, Value>>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    let record = visible_deployment(&app, &caller, &id).await?;
-    let spec = merged(&record.spec, value)?;
-    update(&app, &caller, record.id, spec, key).await
+    let mut tries = TRIES;
+    loop {
+        let record = visible_deployment(&app, &caller, &id).await?;
+        let spec = merged(&record.spec, value.clone())?;
+        match update(&app, &caller, record.id, spec, Some(record.spec), key.clone()).await {
+            // Somebody has changed another field: that change stays, and this one is made on top of it.
+            Err(error) if error.problem().known_kind() == Some(ProblemKind::ChangedMeanwhile) && tries > 1 => tries -= 1,
+            result => return result,
+        }
+    }
 }
 
 fn merged(spec: &DeploymentSpec, patch: Map<String, Value>) -> ApiResult<DeploymentSpec> {

@@ -31,21 +31,22 @@ pub async fn handler(
     Body { value, key }: Body<DeploymentSpec>,
 ) -> ApiResult<Changed<OperationResponse>> {
     let id = deployment_to_change(&app, &caller, &id, key.as_ref()).await?;
-    update(&app, &caller, id, value, key).await
+    update(&app, &caller, id, value, None, key).await
 }
 
-/// Gives a deployment a new spec.
+/// Gives a deployment a new spec, made from `based_on` where it was made from another.
 ///
 /// # Errors
-/// When a field cannot be accepted, or the deployment is not the caller's to change.
+/// When a field cannot be accepted, the deployment is not the caller's to change, or it is not as it was.
 pub async fn update(
     app: &Http,
     caller: &Caller,
     id: DeploymentId,
     spec: DeploymentSpec,
+    based_on: Option<Arc<DeploymentSpec>>,
     key: Option<IdempotencyKey>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    let command = Command::UpdateDeployment { deployment_id: id, spec: Arc::new(spec) };
+    let command = Command::UpdateDeployment { deployment_id: id, spec: Arc::new(spec), based_on };
     let done = app.shared.writer.submit(caller.request(command, key)).await?;
     let Outcome::DeploymentUpdated { deployment_id, status, replicas, revision, rolling } = done.outcome else {
         return Err(unexpected(&done.outcome));
