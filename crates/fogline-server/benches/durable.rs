@@ -3,22 +3,23 @@
 //!
 //! `cargo bench -p fogline-server --bench durable`; the database is in the target directory, so on the disk that holds it.
 
+mod load;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_core::command::{Actor, Command, Outcome, Request};
 use fogline_core::id::{DeploymentId, UserId};
-use fogline_core::observation::NodeDeclaration;
-use fogline_core::quantity::{CpuMillis, Resources};
-use fogline_core::record::{Role, Runtimes};
-use fogline_core::spec::{DeploymentSpec, Runtime};
-use fogline_server::{ServerConfig, Writer, start};
+use fogline_core::record::Role;
+use fogline_core::spec::DeploymentSpec;
+use fogline_server::Writer;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const NODES: usize = 5_000;
+use load::{NODES, spread};
+
 const DEPLOYMENTS: usize = 1_000;
 const REPLICAS: u32 = 100;
 const CALLERS: usize = 64;
@@ -32,22 +33,14 @@ fn main() {
 }
 
 async fn measure(directory: &Path) {
-    let mut config = ServerConfig::new(directory.to_owned());
-    config.listen = ([127, 0, 0, 1], 0).into();
-    config.agent_listen = ([127, 0, 0, 1], 0).into();
-    // Nobody plays the nodes' agents.
-    config.settings.node_timeout = Duration::from_secs(24 * 3_600);
     let stop = CancellationToken::new();
-    let server = start(config, stop.clone()).await.expect("the server starts");
+    let server = load::server(directory, &stop).await;
     let writer = server.shared().writer.clone();
     let admin = writer.view(|cluster, _| cluster.user_named("admin").map(|user| user.id));
     let admin = admin.await.expect("a look").expect("the administrator");
 
     let began = Instant::now();
-    for first in (0..NODES).step_by(1_000) {
-        let nodes = (first..first + 1_000).map(node).collect();
-        writer.submit(Request::agent(Command::DeclareNodes { nodes })).await.expect("declared");
-    }
+    load::declare_nodes(&writer).await;
     println!("{NODES} nodes declared in {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
 
     let replicas = f64::from(REPLICAS) * DEPLOYMENTS as f64;
@@ -132,31 +125,9 @@ async fn steady(writer: &Writer, admin: UserId, ids: &[DeploymentId]) {
     println!("{STEADY_PER_S} scale calls a second for {STEADY_S} s: {} (budget p99 50 ms)", spread(&mut times));
 }
 
-fn spread(times: &mut [Duration]) -> String {
-    times.sort();
-    let ms = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    format!("p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms", ms(0.5), ms(0.99), ms(1.0))
-}
-
 fn request(admin: UserId, command: Command) -> Request {
     let actor = Actor::User { id: admin, name: "admin".to_owned(), role: Role::Admin };
     Request { actor, command, idempotency: None, remote: None }
-}
-
-fn node(number: usize) -> NodeDeclaration {
-    NodeDeclaration {
-        name: format!("node-{number:05}"),
-        region: format!("region-{}", number % 3),
-        zone: format!("zone-{}", number % 9),
-        capacity: Resources {
-            cpu_millis: CpuMillis(16_000 + 16_000 * (number as u32 % 4)),
-            memory_mb: 32_768 + 32_768 * (number as u32 % 4),
-            gpu_units: 0,
-            storage_gb: 2_000,
-        },
-        runtimes: Runtimes::of(&[Runtime::Process]),
-        labels: Default::default(),
-    }
 }
 
 fn spec(number: usize) -> DeploymentSpec {

@@ -224,7 +224,9 @@ impl Agent {
             session::Output::Remember(authority) => self.disk.seen = Some(authority),
             session::Output::Obey { node, list } => {
                 let unsaved = self.machine.disk_full.then(|| "the disk is full".to_owned());
-                if unsaved.is_none() {
+                if unsaved.is_some() {
+                    self.machine.refused_writes += 1;
+                } else {
                     self.disk.lists.insert(node.to_string(), list.clone());
                 }
                 inputs.push_back(Told::Supervisor(assigned(&node, list, unsaved)));

@@ -27,6 +27,8 @@ pub struct Machine {
     pub disk_full: bool,
     /// Starts that were done, over all time.
     pub starts: u64,
+    /// Starts and lists that the full disk refused, over all time.
+    pub refused_writes: u64,
 }
 
 impl Machine {
@@ -41,6 +43,7 @@ impl Machine {
         capacity: Resources,
     ) -> Result<Result<String, StartError>, String> {
         if self.disk_full {
+            self.refused_writes += 1;
             return Ok(Err(StartError::DiskFull {
                 program: "service".to_owned(),
                 path: "the replica's directory".into(),

@@ -41,6 +41,12 @@ pub struct Report {
     pub starts: u64,
     pub server_deaths: u64,
     pub agent_deaths: u64,
+    /// Commits that a full, broken or silent disk did not confirm.
+    pub failed_commits: u64,
+    /// Starts and lists that a full disk of an agent refused.
+    pub refused_writes: u64,
+    pub lost_messages: u64,
+    pub doubled_messages: u64,
     /// A number that follows from everything that happened, in order.
     pub fingerprint: u64,
 }

@@ -80,6 +80,14 @@ pub struct Batch {
     answers: Vec<(Caller, Request, Result<Outcome, Rejection>)>,
 }
 
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
 /// A server that runs.
 pub struct Server {
     cluster: Cluster,

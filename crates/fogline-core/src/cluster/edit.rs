@@ -3,6 +3,8 @@
 //! Invariant: [`Cluster::revert`] after a batch leaves rows and indexes exactly as they were before it. Tests: the
 //! property in `tests/it`.
 
+use std::collections::BTreeSet;
+
 use super::{Changes, Cluster, Deployment};
 use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
 use crate::record::{DeploymentRecord, NodeRecord, ReplicaRecord, SessionRecord, UserRecord};
@@ -88,6 +90,9 @@ impl Cluster {
                 seen.seq = 0;
             }
         }
+        for (id, _) in changes.deployments.iter() {
+            self.drop_unused_templates(id);
+        }
         // A node that was about to be declared lost has to be looked at again.
         self.next_silence_check = crate::time::Timestamp::EPOCH;
         self.room_appeared = true;
@@ -117,10 +122,7 @@ impl Cluster {
                 self.nodes.put(record);
                 self.room_appeared = true;
             }
-            None => {
-                self.nodes.remove(id);
-                self.observed.nodes.remove(&id);
-            }
+            None => self.nodes.remove(id),
         }
     }
 
@@ -132,6 +134,9 @@ impl Cluster {
             }
             if let Some(owned) = self.by_owner.get_mut(&key.0) {
                 owned.remove(&id);
+                if owned.is_empty() {
+                    self.by_owner.remove(&key.0);
+                }
             }
         }
         let Some(record) = record else {
@@ -160,21 +165,35 @@ impl Cluster {
 
     /// Lets go of what a committed batch has made superfluous. Not before the commit, or it could not be taken back.
     pub fn committed(&mut self, changes: &Changes) {
-        let replaced = changes.replicas.upserts().filter(|replica| replica.status.is_terminal());
-        let touched = replaced.map(|replica| replica.deployment_id).chain(changes.deployments.iter().map(|(id, _)| id));
-        for id in touched.collect::<std::collections::BTreeSet<_>>() {
-            let Some(deployment) = self.deployments.get_mut(&id) else { continue };
-            if deployment.record.status == DeploymentStatus::Deleted && deployment.replicas.is_empty() {
+        for id in changes.nodes.removals() {
+            self.observed.nodes.remove(&id);
+        }
+        let ended = changes.replicas.upserts().filter(|replica| replica.status.is_terminal());
+        let mut touched: BTreeSet<DeploymentId> = changes.deployments.iter().map(|(id, _)| id).collect();
+        for replica in ended {
+            self.observed.replicas.remove(&replica.id);
+            touched.insert(replica.deployment_id);
+        }
+        for id in touched {
+            let gone = self.deployments.get(&id).is_none_or(|deployment| {
+                deployment.record.status == DeploymentStatus::Deleted && deployment.replicas.is_empty()
+            });
+            if gone {
                 self.set_deployment(id, None);
                 self.observed.failures.remove(&id);
                 self.waiting.remove(&id);
-                continue;
+            } else {
+                self.drop_unused_templates(id);
             }
-            let used: std::collections::BTreeSet<u32> =
-                deployment.replicas.iter().filter_map(|id| Some(self.replicas.get(id)?.revision)).collect();
-            let current = deployment.record.revision;
-            deployment.templates.retain(|revision, _| *revision == current || used.contains(revision));
         }
+    }
+
+    /// Keeps the template of the current revision, and those that replicas still run.
+    fn drop_unused_templates(&mut self, id: DeploymentId) {
+        let Some(deployment) = self.deployments.get_mut(&id) else { return };
+        let running = deployment.replicas.iter().filter_map(|id| Some(self.replicas.get(id)?.revision));
+        let used: BTreeSet<u32> = running.chain([deployment.record.revision]).collect();
+        deployment.templates.retain(|revision, _| used.contains(revision));
     }
 
     pub(super) fn set_replica(&mut self, id: ReplicaId, record: Option<ReplicaRecord>) {
@@ -212,7 +231,6 @@ impl Cluster {
         if let Some(deployment) = self.deployments.get_mut(&old.deployment_id) {
             deployment.replicas.remove(&id);
         }
-        self.observed.replicas.remove(&id);
         self.room_appeared = true;
     }
 }

@@ -107,14 +107,17 @@ impl Cluster {
         placement::explain(&self.nodes, demand, siblings, count, now, self.settings.load_max_age)
     }
 
-    /// Replicas that a user has asked for, over all their deployments that are neither deleted nor failed.
+    /// Replicas that a user's deployments take, leaving one out: what is asked for, or what still holds room where that is
+    /// more. What was scaled down, stopped or deleted counts until it is gone, or a long grace would be a way around.
     #[must_use]
-    pub fn replicas_asked_for(&self, owner: UserId) -> u32 {
-        self.deployments_of(owner)
-            .filter(|deployment| {
-                !matches!(deployment.record.status, DeploymentStatus::Deleted | DeploymentStatus::Failed)
+    pub fn replicas_taken_by(&self, owner: UserId, except: Option<DeploymentId>) -> u32 {
+        let others = self.deployments_of(owner).filter(|deployment| Some(deployment.record.id) != except);
+        others
+            .map(|deployment| {
+                let counts = !matches!(deployment.record.status, DeploymentStatus::Deleted | DeploymentStatus::Failed);
+                let asked_for = if counts { deployment.record.target_replicas } else { 0 };
+                asked_for.max(u32::try_from(deployment.replicas.len()).unwrap_or(u32::MAX))
             })
-            .map(|deployment| deployment.record.target_replicas)
-            .sum()
+            .fold(0, u32::saturating_add)
     }
 }

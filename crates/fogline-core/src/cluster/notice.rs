@@ -9,6 +9,8 @@ use crate::time::Timestamp;
 
 /// Nodes of recent failures that are remembered for one deployment.
 const MAX_FAILED_NODES: usize = 64;
+/// Failed replicas that wait for a new one to take over from them, of one deployment.
+const MAX_UNREPLACED: usize = 100;
 /// Replicas without a row that are remembered for one node.
 const MAX_UNLISTED: usize = 1_000;
 
@@ -124,6 +126,9 @@ impl Cluster {
         // Told again, because the commit of the first time failed.
         if !failures.unreplaced.insert(failed.id) {
             return;
+        }
+        if failures.unreplaced.len() > MAX_UNREPLACED {
+            failures.unreplaced.pop_first();
         }
         failures.in_a_row = failures.in_a_row.saturating_add(1);
         failures.last_at = now;

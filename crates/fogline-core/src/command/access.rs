@@ -44,11 +44,14 @@ impl Actor {
 }
 
 impl Cluster {
-    /// A token may outlive its user by the moment that a request is under way.
-    pub(super) fn must_be_known(&self, actor: &Actor) -> Result<(), Rejection> {
-        match actor.user_id() {
-            Some(id) if self.user(id).is_none_or(|user| user.disabled) => Err(Rejection::SessionEnded),
-            _ => Ok(()),
+    /// The actor as they are now. A request may take seconds to arrive, and its user be gone or demoted meanwhile.
+    pub(super) fn as_of_now(&self, actor: &Actor) -> Result<Actor, Rejection> {
+        match actor {
+            Actor::User { id, name, .. } => match self.user(*id) {
+                Some(user) if !user.disabled => Ok(Actor::User { id: *id, name: name.clone(), role: user.role }),
+                _ => Err(Rejection::SessionEnded),
+            },
+            Actor::Agent | Actor::System => Ok(actor.clone()),
         }
     }
 

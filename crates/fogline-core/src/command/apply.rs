@@ -27,8 +27,7 @@ impl Cluster {
     }
 
     fn dispatch(&mut self, request: &Request, now: Timestamp, changes: &mut Changes) -> Result<Outcome, Rejection> {
-        let actor = &request.actor;
-        self.must_be_known(actor)?;
+        let actor = &self.as_of_now(&request.actor)?;
         match &request.command {
             Command::CreateUser { username, password_hash, role, tier } => {
                 self.create_user(actor, username, password_hash, *role, *tier, now, changes)

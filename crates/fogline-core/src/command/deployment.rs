@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster, Deployment, RevisionRecord};
 use crate::id::{DeploymentId, UserId};
-use crate::record::DeploymentRecord;
+use crate::record::{DeploymentRecord, Role};
 use crate::spec::{DeploymentSpec, FieldError, validate_replicas};
 use crate::state::DeploymentStatus;
 use crate::time::Timestamp;
@@ -27,7 +27,7 @@ impl Cluster {
         if self.deployment_named(owner, &spec.name).is_some() {
             return Err(Rejection::NameTaken { kind: "deployment", name: spec.name.clone() });
         }
-        self.check_quota(owner, 1, spec.replicas)?;
+        self.check_quota(owner, None, spec.replicas)?;
         let id: DeploymentId = self.new_id(now);
         let record = DeploymentRecord {
             id,
@@ -129,7 +129,7 @@ impl Cluster {
         let added = to.saturating_sub(from);
         let mut places = Vec::new();
         if added > 0 {
-            self.check_quota(record.user_id, 0, added)?;
+            self.check_quota(record.user_id, Some(id), to)?;
         }
         if added > 0 && status.wants_replicas() {
             let deployment = self.deployment(id).expect("the caller has just looked at it");
@@ -143,6 +143,8 @@ impl Cluster {
         let revised = self.deployment(id).is_some_and(|known| known.record.revision != record.revision);
         let record = DeploymentRecord { target_replicas: to, spec, updated_at: now, ..record };
         if revised {
+            // What failed before may be just what this mends.
+            self.forget_failures(id);
             changes.revisions.push(revision_of(&record, actor.user_id(), now));
         }
         self.put_deployment(changes, record);
@@ -195,7 +197,7 @@ impl Cluster {
         if record.status.may_become(DeploymentStatus::Pending) {
             if record.status == DeploymentStatus::Failed {
                 // A failed one did not count; now it does again.
-                self.check_quota(record.user_id, 0, record.target_replicas)?;
+                self.check_quota(record.user_id, Some(id), record.target_replicas)?;
             }
             self.become_status(id, DeploymentStatus::Pending, actor.user_id(), "Started by user", now, changes);
             self.plan_now(id, now, changes);
@@ -219,32 +221,27 @@ impl Cluster {
         Ok(Outcome::DeploymentDeleted { deployment_id: id })
     }
 
-    fn check_quota(&self, owner: UserId, more_deployments: u32, more_replicas: u32) -> Result<(), Rejection> {
+    /// Whether a user may have one more deployment (`existing` is none), or an existing one with so many replicas.
+    fn check_quota(&self, owner: UserId, existing: Option<DeploymentId>, replicas: u32) -> Result<(), Rejection> {
         let user = self.known_user(owner)?;
-        if user.role == crate::record::Role::Admin {
+        if user.role == Role::Admin {
             return Ok(());
         }
         let quota = self.settings().quota(user.tier);
-        let tier = user.tier.as_str();
         let kept = |deployment: &&Deployment| deployment.record.status != DeploymentStatus::Deleted;
         let deployments = u32::try_from(self.deployments_of(owner).filter(kept).count()).unwrap_or(u32::MAX);
-        let asked = [
-            (
-                "your number of deployments",
-                deployments.saturating_add(more_deployments),
-                more_deployments,
-                quota.deployments,
-            ),
-            (
-                "your number of replicas",
-                self.replicas_asked_for(owner).saturating_add(more_replicas),
-                more_replicas,
-                quota.replicas,
-            ),
+        let on_their_way_out = existing
+            .and_then(|id| self.deployment(id))
+            .map_or(0, |deployment| self.replicas_of(deployment).filter(|replica| !replica.status.is_live()).count());
+        let taken = self.replicas_taken_by(owner, existing);
+        let replicas = replicas.saturating_add(u32::try_from(on_their_way_out).unwrap_or(u32::MAX));
+        let wanted = [
+            ("your number of deployments", deployments.saturating_add(1), existing.is_none(), quota.deployments),
+            ("your number of replicas", taken.saturating_add(replicas), true, quota.replicas),
         ];
-        for (what, would_be, more, allowed) in asked {
-            if let Some(allowed) = allowed.filter(|allowed| more > 0 && would_be > *allowed) {
-                return Err(Rejection::QuotaExceeded { what, would_be, tier, allowed });
+        for (what, would_be, applies, allowed) in wanted {
+            if let Some(allowed) = allowed.filter(|allowed| applies && would_be > *allowed) {
+                return Err(Rejection::QuotaExceeded { what, would_be, tier: user.tier.as_str(), allowed });
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Logins: opened with a refresh token, kept alive by swapping it for the next, ended.
 //!
-//! Invariant: one session has one valid refresh token. Showing the one before ends the session, because then two
-//! parties hold tokens of it and one of them has stolen it (RFC 9700, section 4.14.2).
+//! Invariant: one session has one valid refresh token. Showing any other ends the session, because then two parties
+//! hold tokens of it and one of them has stolen it, however often it was swapped since (RFC 9700, section 4.14.2).
 
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
@@ -33,20 +33,13 @@ impl Cluster {
             self.end_session(id, now, changes);
         }
         let session_id = self.new_id(now);
-        let record = SessionRecord {
-            id: session_id,
-            user_id,
-            refresh_hash,
-            previous_refresh_hash: None,
-            created_at: now,
-            expires_at,
-            revoked_at: None,
-        };
+        let record =
+            SessionRecord { id: session_id, user_id, refresh_hash, created_at: now, expires_at, revoked_at: None };
         self.put_session(changes, record);
         Ok(Outcome::SessionOpened { session_id })
     }
 
-    /// A token that was swapped already ends the session: that is a change, so it is an outcome
+    /// A token that is not the valid one ends the session: that is a change, so it is an outcome
     /// ([`Outcome::SessionRevoked`]) and not a rejection. The caller is refused all the same.
     pub(super) fn rotate_session(
         &mut self,
@@ -62,14 +55,10 @@ impl Cluster {
         if disabled || session.expires_at <= now {
             return Err(Rejection::SessionEnded);
         }
-        if session.previous_refresh_hash == Some(presented) {
+        if session.refresh_hash != presented {
             self.end_session(session_id, now, changes);
             return Ok(Outcome::SessionRevoked { session_id });
         }
-        if session.refresh_hash != presented {
-            return Err(Rejection::SessionEnded);
-        }
-        session.previous_refresh_hash = Some(session.refresh_hash);
         session.refresh_hash = next;
         session.expires_at = expires_at;
         let user_id = session.user_id;

@@ -161,6 +161,11 @@ impl<'a> Round<'a> {
         if !self.current.iter().all(|replica| self.serves(replica)) {
             return;
         }
+        // A new revision that cannot start is not tried faster than anything else that fails.
+        if let Some(at) = self.not_before() {
+            self.plan.recheck_at = Some(at);
+            return;
+        }
         let order = self.deployment.record.spec.scale_down;
         let outgoing = victims::in_order(self.cluster, self.outdated.clone(), order);
         let Some(first) = outgoing.first() else { return };

@@ -2,8 +2,8 @@
 //!
 //! Level-triggered: [`plan`] is told which deployment to look at, never what happened to it; a start, a take-over and
 //! an ordinary day run the same code. Best effort: it places what fits and says what does not. Must never change
-//! anything itself. Invariant: the plan of a converged deployment is empty. Tests: snapshot tables in
-//! `tests/it/planner.rs`, properties in `tests/it/properties.rs`.
+//! anything itself. Invariant: the plan of a converged deployment is empty. Tests: scripts and
+//! their golden files in `tests/it/scripts`, properties in `tests/it/properties.rs`.
 
 mod admission;
 mod converge;

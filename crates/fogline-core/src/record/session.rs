@@ -11,8 +11,6 @@ pub struct SessionRecord {
     pub user_id: UserId,
     /// SHA-256 of the refresh token that is valid now.
     pub refresh_hash: [u8; 32],
-    /// SHA-256 of the one before. Somebody who shows it has stolen it, or was stolen from: the session ends.
-    pub previous_refresh_hash: Option<[u8; 32]>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,

@@ -76,3 +76,74 @@ fn a_token_that_outlives_its_user_does_nothing() {
     let refused = world.request(&Request { actor, command, idempotency: None, remote: None });
     assert_eq!(refused.expect_err("gone"), Rejection::SessionEnded);
 }
+
+/// A user of the free tier, which has 3 deployments and 10 replicas.
+fn free_user(world: &mut World) -> fogline_core::command::Actor {
+    use fogline_core::record::{PasswordHash, Role, Tier};
+    let command = Command::CreateUser {
+        username: "free".to_owned(),
+        password_hash: PasswordHash::new(String::new()),
+        role: Role::User,
+        tier: Tier::Free,
+    };
+    let Ok((Outcome::UserCreated { user_id }, _)) = world.as_admin(command) else { panic!("created") };
+    fogline_core::command::Actor::User { id: user_id, name: "free".to_owned(), role: Role::User }
+}
+
+#[test]
+fn what_is_still_stopping_counts_towards_a_quota() {
+    let mut world = world_with_a_node();
+    let actor = free_user(&mut world);
+    let ask = |world: &mut World, command| {
+        let request = Request { actor: actor.clone(), command, idempotency: None, remote: None };
+        world.request(&request).map(|(outcome, _)| outcome)
+    };
+    // The node has room for eight: seven run, are deleted, and take their time to go.
+    let Ok(Outcome::Deployed { deployment_id, .. }) =
+        ask(&mut world, world::deploy(world::spec("first", 7, world::resources(0.5, 512))))
+    else {
+        panic!("7 of 10 replicas")
+    };
+    ask(&mut world, Command::DeleteDeployment { deployment_id }).expect("their own");
+    let refused = ask(&mut world, world::deploy(world::spec("second", 4, world::resources(0.5, 512))));
+    assert!(matches!(refused, Err(Rejection::QuotaExceeded { would_be: 11, allowed: 10, .. })), "{refused:?}");
+    let nodes = world.online_nodes();
+    while world.agents_obey_once(&nodes) {}
+    ask(&mut world, world::deploy(world::spec("second", 4, world::resources(0.5, 512)))).expect("the first are gone");
+}
+
+#[test]
+fn a_role_that_was_taken_away_while_a_request_was_under_way_counts_no_more() {
+    use fogline_core::command::Actor;
+    use fogline_core::record::Role;
+    let mut world = world_with_a_node();
+    let Actor::User { id, name, .. } = free_user(&mut world) else { unreachable!("a user") };
+    let claims_to_be_admin = Actor::User { id, name, role: Role::Admin };
+    let command =
+        Command::UpdateUser { user_id: id, password_hash: None, role: Some(Role::Admin), tier: None, disabled: None };
+    let refused = world.request(&Request { actor: claims_to_be_admin, command, idempotency: None, remote: None });
+    assert!(matches!(refused, Err(Rejection::Forbidden { .. })), "{refused:?}");
+}
+
+#[test]
+fn any_refresh_token_but_the_valid_one_ends_the_session() {
+    let mut world = world_with_a_node();
+    let far = world.now.plus(std::time::Duration::from_secs(3_600));
+    let open = Command::OpenSession { user_id: world.admin, refresh_hash: [0; 32], expires_at: far };
+    let Ok((Outcome::SessionOpened { session_id }, _)) = world.request(&Request::system(open)) else {
+        panic!("opened")
+    };
+    let rotate = |presented: u8, next: u8| {
+        Request::system(Command::RotateSession {
+            session_id,
+            presented: [presented; 32],
+            next: [next; 32],
+            expires_at: far,
+        })
+    };
+    // A thief swaps the stolen token twice; then the owner shows the one they still have.
+    assert!(matches!(world.request(&rotate(0, 1)), Ok((Outcome::SessionRotated { .. }, _))));
+    assert!(matches!(world.request(&rotate(1, 2)), Ok((Outcome::SessionRotated { .. }, _))));
+    assert!(matches!(world.request(&rotate(0, 9)), Ok((Outcome::SessionRevoked { .. }, _))));
+    assert_eq!(world.request(&rotate(2, 3)).expect_err("the thief's is worth nothing now"), Rejection::SessionEnded);
+}

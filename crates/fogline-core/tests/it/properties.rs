@@ -105,7 +105,19 @@ fn rows(cluster: &Cluster) -> String {
     lines.extend(cluster.users().map(|user| format!("{user:?}")));
     lines
         .extend(cluster.nodes().iter().map(|(index, node)| format!("{node:?} free {:?}", cluster.nodes().free(index))));
-    lines.extend(cluster.deployments().map(|deployment| format!("{:?} {:?}", deployment.record, deployment.replicas)));
+    lines.extend(cluster.deployments().map(|deployment| format!("{deployment:?}")));
+    lines.extend(cluster.deployments().map(|deployment| {
+        let record = &deployment.record;
+        let named = cluster.deployment_named(record.user_id, &record.spec.name).map(|found| found.record.id);
+        format!("{} is found as {named:?}", record.id)
+    }));
+    lines.extend(cluster.replicas().map(|replica| format!("{} ready: {}", replica.id, cluster.is_ready(replica))));
+    lines.extend(
+        cluster
+            .nodes()
+            .iter()
+            .map(|(_, node)| format!("{} seen {:?}", node.id, cluster.observed().nodes.get(&node.id))),
+    );
     lines.extend(cluster.replicas().map(|replica| format!("{replica:?}")));
     lines.sort();
     lines.join("\n")
@@ -150,16 +162,19 @@ proptest! {
             check_invariants(&world.cluster);
         }
         // Left alone, everything ends up as asked, and there it stays.
+        let mut quiet = false;
         for _ in 0..400 {
             let nodes = world.online_nodes();
             while world.agents_obey_once(&nodes) {}
             let all: Vec<_> = world.cluster.nodes().iter().map(|(_, node)| node.id).collect();
             let changes = world.advance(Duration::from_secs(5), &all);
             check_invariants(&world.cluster);
-            if changes.is_empty() && world.cluster.replicas().all(|replica| replica.status.is_live()) {
+            quiet = changes.is_empty() && world.cluster.replicas().all(|replica| replica.status.is_live());
+            if quiet {
                 break;
             }
         }
+        prop_assert!(quiet, "left alone, it never came to rest");
         for deployment in world.cluster.deployments() {
             let plan = planner::plan(&world.cluster, deployment.record.id, world.now);
             prop_assert!(plan.is_empty(), "{:?} still plans {plan:?}", deployment.record);

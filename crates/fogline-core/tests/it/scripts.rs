@@ -14,6 +14,7 @@ scripts! {
     deploy_scale_stop,
     no_room,
     rolling_update,
+    rollout_that_fails,
     update_without_room,
     lost_node,
     drained_node,

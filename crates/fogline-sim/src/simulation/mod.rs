@@ -157,6 +157,10 @@ impl Simulation {
                 starts: 0,
                 server_deaths: 0,
                 agent_deaths: 0,
+                failed_commits: 0,
+                refused_writes: 0,
+                lost_messages: 0,
+                doubled_messages: 0,
                 fingerprint: seed,
             },
             scenario,
@@ -182,6 +186,7 @@ impl Simulation {
         self.check_end()?;
         self.report.acknowledged = self.people.acknowledged;
         self.report.starts = self.agents.iter().map(|agent| agent.machine.starts).sum();
+        self.report.refused_writes = self.agents.iter().map(|agent| agent.machine.refused_writes).sum();
         Ok(())
     }
 

@@ -104,7 +104,7 @@ impl Simulation {
             }
             Wish::Send(message) => {
                 let Some(connection) = self.connections[agent] else { return };
-                for late in self.scenario.network.arrivals_us(&mut self.rng) {
+                for late in self.arrivals_us() {
                     let message = message.clone();
                     self.queue.push(self.now_us + late, Event::FromAgent { agent, connection, message });
                 }

@@ -3,6 +3,7 @@
 use super::{Event, RESYNC_US, SECOND_US, Simulation};
 use crate::agent::in_words_of_the_protocol;
 use crate::server::{Batch, Caller, Said, Server};
+use crate::store::Disk;
 
 impl Simulation {
     pub(super) fn foresee_turn(&mut self) {
@@ -31,6 +32,7 @@ impl Simulation {
         let (now, disk) = (self.wall(), self.disk);
         let lost = self.rng.percent(50);
         let Some(server) = &mut self.server else { return Ok(()) };
+        self.report.failed_commits += u64::from(disk != Disk::Healthy && !batch.is_empty());
         let said = match server.commit(batch, &mut self.store, disk, lost, now) {
             Ok(said) => said,
             Err(_) => {
@@ -69,7 +71,7 @@ impl Simulation {
             }
             Said::Welcome { .. } | Said::Assignment { .. } | Said::Acknowledge { .. } => {
                 let Some((agent, connection, message)) = in_words_of_the_protocol(said) else { return };
-                for late in self.scenario.network.arrivals_us(&mut self.rng) {
+                for late in self.arrivals_us() {
                     let message = message.clone();
                     self.queue.push(self.now_us + late, Event::ToAgent { agent, connection, message });
                 }
@@ -123,5 +125,13 @@ impl Simulation {
             let at = self.now_us + self.rng.between(100, 2_000);
             self.queue.push(at, Event::ToServer { holder: self.holder, caller, request });
         }
+    }
+
+    /// When copies of a message arrive on the wire as it is now.
+    pub(super) fn arrivals_us(&mut self) -> Vec<u64> {
+        let arrivals = self.scenario.network.arrivals_us(&mut self.rng);
+        self.report.lost_messages += u64::from(arrivals.is_empty());
+        self.report.doubled_messages += u64::from(arrivals.len() > 1);
+        arrivals
     }
 }

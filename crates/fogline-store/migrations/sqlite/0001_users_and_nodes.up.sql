@@ -17,7 +17,6 @@ CREATE TABLE sessions (
     id                    TEXT   NOT NULL PRIMARY KEY,
     user_id               TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     refresh_hash          BLOB   NOT NULL CHECK (length(refresh_hash) = 32),
-    previous_refresh_hash BLOB   CHECK (length(previous_refresh_hash) = 32),
     created_at            BIGINT NOT NULL,
     expires_at            BIGINT NOT NULL,
     revoked_at            BIGINT

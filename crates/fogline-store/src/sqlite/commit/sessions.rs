@@ -10,16 +10,13 @@ use super::bulk::{self, Table};
 use super::values::Values;
 use super::{Stop, added, changed};
 
-const SESSIONS: Table = Table {
-    name: "sessions",
-    columns: &["id", "user_id", "refresh_hash", "previous_refresh_hash", "created_at", "expires_at", "revoked_at"],
-};
+const SESSIONS: Table =
+    Table { name: "sessions", columns: &["id", "user_id", "refresh_hash", "created_at", "expires_at", "revoked_at"] };
 
 fn values(session: &SessionRecord, to: &mut Values) {
     to.id(session.id);
     to.id(session.user_id);
     to.hash(&session.refresh_hash);
-    to.optional_hash(session.previous_refresh_hash.as_ref());
     to.time(session.created_at);
     to.time(session.expires_at);
     to.optional_time(session.revoked_at);

@@ -67,10 +67,6 @@ impl Values {
         self.push(hash.to_vec());
     }
 
-    pub(super) fn optional_hash(&mut self, hash: Option<&[u8; 32]>) {
-        self.push(hash.map(|hash| hash.to_vec()));
-    }
-
     pub(super) fn json(&mut self, value: &impl Serialize) {
         self.push(serde_json::to_string(value).expect("records have text keys and finite numbers only"));
     }

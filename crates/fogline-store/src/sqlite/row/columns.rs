@@ -103,14 +103,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn hash(&self, column: &'static str) -> Result<[u8; 32], StoreError> {
-        self.digest(column, self.get(column)?)
-    }
-
-    pub(super) fn optional_hash(&self, column: &'static str) -> Result<Option<[u8; 32]>, StoreError> {
-        self.get::<Option<&[u8]>>(column)?.map(|bytes| self.digest(column, bytes)).transpose()
-    }
-
-    fn digest(&self, column: &'static str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+        let bytes: &[u8] = self.get(column)?;
         bytes.try_into().map_err(|_| self.damaged(column, format_args!("{} bytes are no SHA-256", bytes.len())))
     }
 

@@ -24,7 +24,6 @@ pub(in crate::sqlite) fn session(row: &Columns<'_>) -> Result<SessionRecord, Sto
         id: row.id("id")?,
         user_id: row.id("user_id")?,
         refresh_hash: row.hash("refresh_hash")?,
-        previous_refresh_hash: row.optional_hash("previous_refresh_hash")?,
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
         revoked_at: row.optional_time("revoked_at")?,

@@ -34,7 +34,6 @@ pub async fn what_is_over_is_not_loaded(backend: Backend) {
             id: world.rows.ids.next(now),
             user_id: user.id,
             refresh_hash: [0; 32],
-            previous_refresh_hash: None,
             created_at: now,
             expires_at,
             revoked_at,

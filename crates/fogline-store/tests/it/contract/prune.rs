@@ -68,7 +68,6 @@ pub async fn keys_and_sessions_go_when_their_time_is_over(backend: Backend) {
             id: world.rows.ids.next(made),
             user_id,
             refresh_hash: [0; 32],
-            previous_refresh_hash: None,
             created_at: made,
             expires_at,
             revoked_at: None,

@@ -21,7 +21,6 @@ fn session(world: &mut World) -> SessionRecord {
         id: world.rows.ids.next(now),
         user_id: world.user.id,
         refresh_hash: [0xa5; 32],
-        previous_refresh_hash: Some([0x00; 32]),
         created_at: now,
         expires_at: FAR,
         revoked_at: None,
