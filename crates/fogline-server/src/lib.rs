@@ -9,6 +9,7 @@ mod bootstrap;
 mod clock;
 mod config;
 pub mod http;
+mod http_listener;
 mod presence;
 mod serve;
 mod state;

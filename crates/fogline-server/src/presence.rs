@@ -41,7 +41,14 @@ struct Node {
     last_seen: Timestamp,
     sessions: u32,
     usage: Option<NodeUsage>,
-    replicas: HashMap<ReplicaId, ReplicaPresence>,
+    replicas: HashMap<ReplicaId, Replica>,
+}
+
+#[derive(Debug, Default)]
+struct Replica {
+    seen: ReplicaPresence,
+    /// The number of the report that said whether it is ready. Agents count on, and begin anew when they attach anew.
+    seq: u64,
 }
 
 /// The overlay. Cheap to clone; all clones see the same.
@@ -63,7 +70,7 @@ impl Presence {
     /// What was last seen of a replica on a node.
     #[must_use]
     pub fn replica(&self, node: NodeId, id: ReplicaId) -> Option<ReplicaPresence> {
-        self.read(|nodes| nodes.get(&node)?.replicas.get(&id).copied())
+        self.read(|nodes| Some(nodes.get(&node)?.replicas.get(&id)?.seen))
     }
 
     /// An agent presents these nodes over a new session.
@@ -78,6 +85,9 @@ impl Presence {
                 });
                 node.last_seen = now;
                 node.sessions += 1;
+                for replica in node.replicas.values_mut() {
+                    replica.seq = 0;
+                }
             }
         });
     }
@@ -93,31 +103,35 @@ impl Presence {
         });
     }
 
-    /// A sign of life.
+    /// A sign of life. It tells nothing of readiness, so of a replica that was not reported yet nothing is kept.
     pub(crate) fn heartbeat(&self, id: NodeId, usage: NodeUsage, replicas: &[ReplicaUsage], now: Timestamp) {
         self.write(|nodes| {
             let Some(node) = nodes.get_mut(&id) else { return };
             node.last_seen = now;
             node.usage = Some(usage);
             for told in replicas {
-                if let Some(replica) = node.replica(told.replica_id) {
-                    replica.cpu_millis = told.cpu_millis;
-                    replica.memory_mb = told.memory_mb;
+                if let Some(replica) = node.replicas.get_mut(&told.replica_id) {
+                    replica.seen.cpu_millis = told.cpu_millis;
+                    replica.seen.memory_mb = told.memory_mb;
                 }
             }
         });
     }
 
-    /// What an agent reported, once that is durable.
+    /// What an agent reported, once that is durable. Reports may come late, so an older one changes nothing.
     pub(crate) fn reported(&self, id: NodeId, reports: &[ReplicaReport], now: Timestamp) {
         self.write(|nodes| {
             let Some(node) = nodes.get_mut(&id) else { return };
             node.last_seen = now;
             for report in reports {
+                if node.replicas.get(&report.replica_id).is_some_and(|known| known.seq > report.seq) {
+                    continue;
+                }
                 if matches!(report.state, ReportedState::Stopped | ReportedState::Failed) {
                     node.replicas.remove(&report.replica_id);
                 } else if let Some(replica) = node.replica(report.replica_id) {
-                    replica.ready = report.ready;
+                    replica.seen.ready = report.ready;
+                    replica.seq = report.seq;
                 }
             }
         });
@@ -153,7 +167,7 @@ impl Presence {
 }
 
 impl Node {
-    fn replica(&mut self, id: ReplicaId) -> Option<&mut ReplicaPresence> {
+    fn replica(&mut self, id: ReplicaId) -> Option<&mut Replica> {
         if self.replicas.len() >= MAX_REPLICAS_PER_NODE && !self.replicas.contains_key(&id) {
             return None;
         }
@@ -206,6 +220,32 @@ mod tests {
         assert_eq!(presence.replica(node, replica), Some(expected));
         presence.reported(node, &[report(replica, ReportedState::Stopped)], NOW);
         assert_eq!(presence.replica(node, replica), None);
+    }
+
+    #[test]
+    fn a_heartbeat_says_nothing_of_readiness() {
+        let mut ids = IdSource::new(1);
+        let (presence, node, replica) = (Presence::default(), ids.next(NOW), ids.next(NOW));
+        presence.attached([node], NOW);
+        presence.heartbeat(node, IDLE, &[ReplicaUsage { replica_id: replica, cpu_millis: 7, memory_mb: 9 }], NOW);
+        assert_eq!(presence.replica(node, replica), None, "its row is the best word until its agent reports it");
+    }
+
+    #[test]
+    fn a_late_copy_of_a_report_changes_nothing_until_the_agent_attaches_anew() {
+        let mut ids = IdSource::new(1);
+        let (presence, node, replica) = (Presence::default(), ids.next(NOW), ids.next(NOW));
+        let reported = |seq, ready| {
+            let report = ReplicaReport { seq, ready, ..report(replica, ReportedState::Running) };
+            presence.reported(node, &[report], NOW);
+            presence.replica(node, replica).expect("seen").ready
+        };
+        presence.attached([node], NOW);
+        assert!(reported(5, true));
+        assert!(reported(4, false), "an older one");
+        assert!(!reported(6, false), "a newer one");
+        presence.attached([node], NOW);
+        assert!(reported(1, true), "the first of a new session");
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use fogline_store::{OpenError, Store, StoreConfig, StoreError};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use tokio::net::TcpListener;
@@ -25,6 +24,7 @@ use crate::bootstrap::{self, SecretFileError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::http;
+use crate::http_listener::HttpListener;
 use crate::presence::Presence;
 use crate::state::Shared;
 use crate::telemetry::Telemetry;
@@ -227,7 +227,8 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
             AbortOnDropHandle::new(tokio::spawn(async move { telemetry.upkeep().await })),
         ],
     };
-    let http = serve_http(http_listener, Arc::clone(&shared), parts.stop_http.clone());
+    let router = http::router(Arc::clone(&shared));
+    let http = HttpListener::of_this_process().serve(http_listener, router, parts.stop_http.clone());
     let agents = Endpoint::new(agents, &agent_token).serve(agent_listener, parts.stop_agents.clone());
     let supervisor = tokio::spawn(parts.supervise(http, agents, shutdown));
     tracing::info!("Listening on http://{http_addr} for people and on {agent_addr} for agents");
@@ -252,13 +253,6 @@ async fn listen(address: SocketAddr, whom: &'static str) -> Result<TcpListener, 
 /// The port that was taken, where any would do.
 fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
-}
-
-async fn serve_http(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) -> std::io::Result<()> {
-    // Answers are small: waiting to fill a packet only makes them late.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let service = http::router(shared).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 async fn prune(store: Store, clock: Clock) {
@@ -287,7 +281,7 @@ struct Parts {
 impl Parts {
     async fn supervise(
         mut self,
-        http: impl Future<Output = std::io::Result<()>> + Send + 'static,
+        http: impl Future<Output = ()> + Send + 'static,
         agents: impl Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {

@@ -50,6 +50,14 @@ impl Serving {
     }
 }
 
+/// Closes this process's memory and environment, with passwords and keys in them, to others of the same user, and to core
+/// files. Called first. A replica that runs as that user can still read the user's files.
+pub fn keep_memory_private() {
+    if let Err(errno) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        say!("cannot close this process's memory to others of its user: {errno}");
+    }
+}
+
 /// Starts it and waits until it is ready.
 ///
 /// # Errors

@@ -109,6 +109,23 @@ impl Cgroups {
         };
         (group.filter(|group| !group.dirs.is_empty()), refused)
     }
+
+    /// A replica's group by its name alone, where there is one: for when nobody can read what was made.
+    #[must_use]
+    pub fn find(&self, replica_id: ReplicaId) -> Option<ReplicaCgroup> {
+        let name = replica_id.to_string();
+        let (version, mut dirs): (_, Vec<_>) = match &self.support {
+            Support::Off => return None,
+            Support::V1(parents) => {
+                (Version::V1, parents.iter().map(|(controller, parent)| (*controller, parent.join(&name))).collect())
+            }
+            Support::V2(parent) => {
+                (Version::V2, Controller::ALL.map(|controller| (controller, parent.join(&name))).to_vec())
+            }
+        };
+        dirs.retain(|(_, dir)| dir.is_dir());
+        (!dirs.is_empty()).then_some(ReplicaCgroup { version, dirs })
+    }
 }
 
 /// Makes `parent/name`, although another agent may remove an empty `parent` at any moment.
@@ -161,7 +178,12 @@ mod tests {
         assert_eq!(read("cpu,cpuacct/fogline/ID/cpu.cfs_period_us"), "100000");
         assert_eq!(read("memory/unit/fogline/ID/memory.limit_in_bytes"), "536870912");
         assert_eq!(read("pids/fogline/ID/pids.max"), "1024");
-        assert_eq!(group.expect("made").dirs.len(), 4);
+        assert_eq!(group.as_ref().expect("made").dirs.len(), 4);
+        assert_eq!(cgroups.find(replica()), group, "by its name alone");
+        for parent in ["cpu,cpuacct", "memory/unit", "pids"] {
+            fs::remove_dir_all(root.path().join(parent).join("fogline")).expect("removed");
+        }
+        assert_eq!(cgroups.find(replica()), None);
     }
 
     #[test]

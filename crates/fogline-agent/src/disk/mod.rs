@@ -11,8 +11,9 @@
 //! Must never decide anything from it. Invariant: a file is the old one or the new one, never a part of it. A file that
 //! is damaged all the same is set aside and told of, and counts as not there. Tests: below.
 
+pub(crate) mod lenient;
 mod stored;
-mod write;
+pub(crate) mod write;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
@@ -239,7 +240,7 @@ impl Disk {
                 return None;
             }
         };
-        match serde_json::from_slice(&text) {
+        match lenient::from_slice(&text) {
             Ok(value) => Some(value),
             Err(error) => {
                 damaged.push(self.set_aside(path, &error.to_string()));

@@ -1,4 +1,5 @@
-//! Writing a file so that it is the old one or the new one.
+//! Writing a file so that it is the old one or the new one. The agent and its shims write alike: there is no other way.
+//! Must never need a runtime.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,14 +8,14 @@ use std::path::Path;
 
 /// Whether a power cut may take the file back to what it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Flush {
+pub(crate) enum Flush {
     Yes,
     No,
 }
 
 /// Writes beside the file, then puts that in its place. What is left of a failed attempt is removed: it would fill a
 /// disk that is full already.
-pub(super) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<()> {
     let beside = path.with_extension("tmp");
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -22,11 +23,10 @@ pub(super) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<(
         if flush == Flush::Yes {
             file.sync_all()?;
         }
-        std::fs::rename(&beside, path)?;
-        if flush == Flush::Yes {
-            sync_dir(path)?;
+        match flush {
+            Flush::Yes => put_in_place(&beside, path),
+            Flush::No => std::fs::rename(&beside, path),
         }
-        Ok(())
     })();
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);
@@ -35,13 +35,20 @@ pub(super) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<(
 }
 
 /// Writes over the start of a file that is there.
-pub(super) fn over(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn over(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
-fn sync_dir(path: &Path) -> io::Result<()> {
+/// Puts a synced file in the place of another, whatever a power cut does.
+pub(crate) fn put_in_place(file: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(file, path)?;
+    sync_name(path)
+}
+
+/// Syncs that there is something by this name: its directory.
+pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),

@@ -68,9 +68,9 @@ pub enum StartError {
         recorded: u32,
     },
     /// An earlier run of this replica is not over.
-    #[error("run {run} of this replica still runs: stop it before the next start")]
+    #[error("a process of an earlier run still holds this replica: it is started again when that has ended")]
     StillRunning {
-        /// The one that runs.
+        /// The one that holds it; 0 where that is not known.
         run: u32,
     },
     /// The agent went away in the middle of the start.

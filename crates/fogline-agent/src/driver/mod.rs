@@ -1,8 +1,9 @@
 //! What runs replicas: one driver a runtime, joined by the closed enum [`Driver`].
 //!
 //! Decides nothing about whether a replica should run: the supervisor does, and asks. Must never start a run twice.
-//! Invariant: a run that [`Driver::start`] answered with [`Started`], or that [`Driver::adopt`] found alive, ends in
-//! exactly one [`DriverEvent::Exited`]; a start that failed has no event. Tests: `tests/it/driver.rs`.
+//! Invariant: a run that [`Driver::start`] answered with [`Started`], or that [`Driver::adopt`] found alive or
+//! held, ends in exactly one [`DriverEvent::Exited`]; a start that failed has no event, but where it failed because an
+//! earlier run holds the replica ([`StartError::StillRunning`]): then the end of that run is told. Tests: `tests/it/driver.rs`.
 
 mod error;
 pub mod process;
@@ -79,7 +80,7 @@ pub enum ExitCause {
 }
 
 /// What a driver tells by itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum DriverEvent {
     /// A run is over and nothing of it is left running.
     Exited {
@@ -90,6 +91,8 @@ pub enum DriverEvent {
         /// How it ended.
         exit: Exit,
     },
+    /// A run that was [`AdoptedState::Held`], or that kept a start from being done, can be made out now: it is alive.
+    Adopted(Box<Adopted>),
 }
 
 /// A run that an earlier agent process left behind.
@@ -110,6 +113,13 @@ pub enum AdoptedState {
     Alive,
     /// It is over. No event follows.
     Exited(Exit),
+    /// Something of it runs, and cannot be made out. It can be signalled, and its end, or that it could be made out after
+    /// all, is told as an event. Of the order, no more than the ids of the replica, the run, the port and the node's name
+    /// may be known; 0 or nothing stands for what is not.
+    Held {
+        /// What could not be done, for people.
+        why: String,
+    },
 }
 
 /// What can be sent to a replica: to all of its processes, not only the first.

@@ -41,12 +41,6 @@ impl LogWriter {
         }
     }
 
-    /// Bytes lost since the last notice.
-    #[must_use]
-    pub fn lost_bytes(&self) -> u64 {
-        self.lost.as_ref().map_or(0, |(bytes, _)| *bytes)
-    }
-
     /// On failure, how much was written before.
     fn try_write(&mut self, data: &[u8]) -> Result<(), (usize, io::Error)> {
         let mut written = 0;
@@ -131,7 +125,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut writer = LogWriter::new(dir.path().to_owned(), LogLimits { file_bytes: 100, files: 3 });
         writer.write(&[b'x'; 250]);
-        assert_eq!(writer.lost_bytes(), 0);
+        assert_eq!(writer.lost, None);
         let sizes: u64 = fs::read_dir(dir.path())
             .expect("listed")
             .map(|entry| entry.expect("an entry").metadata().expect("metadata").len())
@@ -145,7 +139,7 @@ mod tests {
         let logs = dir.path().join("logs");
         let mut writer = LogWriter::new(logs.clone(), LogLimits::default());
         writer.write(b"nobody will read this\n");
-        assert_eq!(writer.lost_bytes(), 22);
+        assert_eq!(writer.lost.as_ref().map(|(bytes, _)| *bytes), Some(22));
         fs::create_dir(&logs).expect("made");
         writer.write(b"but this\n");
         let text = fs::read_to_string(logs.join("current")).expect("there");

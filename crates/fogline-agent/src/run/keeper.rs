@@ -22,13 +22,17 @@ pub(super) struct Keeper {
     disk: Arc<Disk>,
     seen: Option<Authority>,
     lists: BTreeMap<Arc<str>, NodeAssignment>,
+    /// What is known to be on disk: a server repeats itself, and that is worth no write.
+    saved: BTreeMap<Arc<str>, NodeAssignment>,
     memos: BTreeMap<ReplicaId, Memo>,
     again_at_us: Option<u64>,
 }
 
 impl Keeper {
-    pub fn new(disk: Arc<Disk>) -> Self {
-        Self { disk, seen: None, lists: BTreeMap::new(), memos: BTreeMap::new(), again_at_us: None }
+    /// `lists` are on the disk.
+    pub fn new(disk: Arc<Disk>, lists: &[(String, NodeAssignment)]) -> Self {
+        let saved = lists.iter().map(|(node, list)| (Arc::from(node.as_str()), list.clone())).collect();
+        Self { disk, seen: None, lists: BTreeMap::new(), saved, memos: BTreeMap::new(), again_at_us: None }
     }
 
     /// When [`Self::again`] is wanted.
@@ -44,9 +48,17 @@ impl Keeper {
 
     /// Says why it could not be written.
     pub async fn save_list(&mut self, node: &Arc<str>, list: NodeAssignment, now_us: u64) -> Option<String> {
+        if self.saved.get(node) == Some(&list) {
+            return None;
+        }
+        // Until it is written, nobody knows what is there.
+        self.saved.remove(node);
         let (name, copy) = (Arc::clone(node), list.clone());
         let written = self.write(move |disk| disk.save_list(&name, &copy)).await;
         let why = written.as_ref().err().map(ToString::to_string);
+        if written.is_ok() {
+            self.saved.insert(Arc::clone(node), list.clone());
+        }
         match self.lacking(written, list, now_us) {
             Ok(list) => self.lists.insert(Arc::clone(node), list),
             Err(()) => self.lists.remove(node),
@@ -113,5 +125,51 @@ impl Keeper {
             // The runtime is going away, and the agent with it.
             Err(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use fogline_core::assignment::Assignment;
+
+    use super::*;
+
+    fn list(generation: u64) -> NodeAssignment {
+        NodeAssignment {
+            authority: Authority { cluster_id: "c".to_owned(), epoch: 1, holder: "h".to_owned(), generation },
+            node_id: "00000000-0000-7000-8000-000000000002".parse().expect("an id"),
+            assignment: Assignment { replicas: Vec::new(), templates: [].into() },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_repeated_is_not_written_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = Arc::new(Disk::open(dir.path()).expect("free"));
+        let mut keeper = Keeper::new(Arc::clone(&disk), &[]);
+        let (node, path) = (Arc::from("one"), dir.path().join("assignment-one.json"));
+        // Each write makes a new file beside the old one, so it never has that one's number.
+        let file = || fs::metadata(&path).expect("there").ino();
+        assert_eq!(keeper.save_list(&node, list(1), 0).await, None);
+        let first = file();
+        assert_eq!(keeper.save_list(&node, list(1), 0).await, None);
+        assert_eq!(file(), first, "nothing was new");
+        // Nor by the next agent, which has read it.
+        let mut keeper = Keeper::new(Arc::clone(&disk), &disk.load(&["one"]).lists);
+        assert_eq!(keeper.save_list(&node, list(1), 0).await, None);
+        assert_eq!(file(), first);
+        assert_eq!(keeper.save_list(&node, list(2), 0).await, None);
+        assert_ne!(file(), first);
+
+        // What could not be written is no reason to leave the next one out.
+        fs::remove_file(&path).expect("removed");
+        fs::create_dir_all(path.join("in the way")).expect("made");
+        assert!(keeper.save_list(&node, list(3), 0).await.is_some());
+        fs::remove_dir_all(&path).expect("removed");
+        assert_eq!(keeper.save_list(&node, list(2), 0).await, None);
+        assert_eq!(disk.load(&["one"]).lists, [("one".to_owned(), list(2))]);
     }
 }

@@ -107,10 +107,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
                 stopping = true;
                 agent.tell([Told::Supervisor(supervisor::Input::StopAll)]).await;
             }
-            Some(DriverEvent::Exited { replica_id, run, exit }) = from_driver.recv() => {
-                info!(%replica_id, run, end = exit.message, "a run is over");
-                agent.tell([Told::Supervisor(supervisor::Input::Exited { replica_id, run, exit })]).await;
-            }
+            Some(event) = from_driver.recv() => agent.on_driver(event).await,
             Some(event) = from_work.recv() => agent.on(event).await,
             () = wake => agent.tell([]).await,
         }
@@ -198,7 +195,7 @@ impl Agent {
                 nodes,
                 obeyed: Obeyed::restored(kept.seen.clone(), lists),
             }),
-            keeper: Keeper::new(disk),
+            keeper: Keeper::new(disk, &kept.lists),
             driver,
             sampler: Arc::default(),
             relay: Relay::default(),
@@ -239,6 +236,17 @@ impl Agent {
             .min()
             .map_or(LONGEST_SLEEP, |at_us| Duration::from_micros(at_us.saturating_sub(boot_us())))
             .min(LONGEST_SLEEP)
+    }
+
+    async fn on_driver(&mut self, event: DriverEvent) {
+        self.supervise(match event {
+            DriverEvent::Exited { replica_id, run, exit } => {
+                info!(%replica_id, run, end = exit.message, "a run is over");
+                supervisor::Input::Exited { replica_id, run, exit }
+            }
+            DriverEvent::Adopted(adopted) => supervisor::Input::Adopted(adopted),
+        })
+        .await;
     }
 
     async fn on(&mut self, event: Event) {

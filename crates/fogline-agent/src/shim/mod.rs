@@ -21,8 +21,8 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, getpid, kill_process_group, set_child_subreaper, setsid};
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::clock::boot_us;
 use crate::driver::{Exit, ExitCause, StartError};
 use output::Output;
 use proc_stat::ProcessIdentity;
@@ -115,9 +115,9 @@ fn watch(order: &Order, dir: &ReplicaDir, program: Pid, output: OwnedFd, mut sig
             output.take();
         }
         if signalled {
-            let mut bytes = [0; 64];
-            let count = signals.read(&mut bytes).unwrap_or(0);
-            if bytes[..count].iter().any(|signal| i32::from(*signal) == libc::SIGTERM) {
+            // Before the question: a signal that comes in between wakes it up once more.
+            let _ = signals.read(&mut [0; 64]);
+            if sys::take_term() {
                 let _ = kill_process_group(program, Signal::TERM);
             }
             if end::reap_orphans(program)? {
@@ -149,10 +149,4 @@ fn wait(output: &Output, signals: &File) -> io::Result<(bool, bool)> {
 
 fn not_started(error: StartError) -> Exit {
     Exit { code: None, message: error.to_string(), cause: ExitCause::NotStarted(error) }
-}
-
-/// Microseconds since boot.
-pub(crate) fn boot_us() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -16,9 +16,12 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::proc_stat::ProcessIdentity;
 use crate::cgroup::ReplicaCgroup;
+use crate::disk::lenient;
+use crate::disk::write::{self, Flush};
 use crate::driver::{Exit, StartOrder};
 use crate::logs::LogLimits;
 
@@ -72,6 +75,19 @@ pub struct Ended {
     pub exit: Exit,
 }
 
+/// What is on disk of an order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Recorded {
+    /// Nothing: no run was ever begun here.
+    Nothing,
+    /// All of it.
+    Whole(Box<Order>),
+    /// Something that is no order, and why not.
+    Damaged(String),
+    /// The system does not give it out just now, and why.
+    Unreadable(String),
+}
+
 /// Room that is taken in advance for `exit.json`, so that an end can be told on a full disk.
 const END_ROOM_BYTES: usize = 4_096;
 
@@ -121,7 +137,8 @@ impl ReplicaDir {
         for dir in [self.0.clone(), self.cwd(), self.logs()] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
-        Ok(())
+        // An order that is on disk is worth nothing in a directory that is not.
+        write::sync_name(&self.0)
     }
 
     /// Takes the lock, or nothing when somebody has it. Let go when the file is dropped.
@@ -158,6 +175,46 @@ impl ReplicaDir {
         self.read("order.json")
     }
 
+    /// The last order, or why there is none.
+    #[must_use]
+    pub fn read_order(&self) -> Recorded {
+        match fs::read(self.0.join("order.json")) {
+            Ok(text) => match lenient::from_slice::<Order>(&text) {
+                Ok(order) => Recorded::Whole(Box::new(order)),
+                Err(error) => Recorded::Damaged(error.to_string()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Recorded::Nothing,
+            Err(error) => Recorded::Unreadable(error.to_string()),
+        }
+    }
+
+    /// What limits the replica, out of an order that may be unreadable otherwise.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<ReplicaCgroup> {
+        let mut order: Value = self.read("order.json")?;
+        lenient::from_value(order.get_mut("launch")?.get_mut("cgroup")?.take()).ok()
+    }
+
+    /// Who ran last, whichever run that was.
+    #[must_use]
+    pub fn last_state(&self) -> Option<State> {
+        self.read("state.json")
+    }
+
+    /// Takes a damaged order, and what was told of its run, out of the way; its text stays for people.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn set_order_aside(&self) -> io::Result<()> {
+        for name in ["state.json", "exit.json"] {
+            match fs::remove_file(self.0.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        write::put_in_place(&self.0.join("order.json"), &self.0.join("order.damaged"))
+    }
+
     /// Who runs or ran as this run.
     #[must_use]
     pub fn state(&self, run: u32) -> Option<State> {
@@ -175,7 +232,7 @@ impl ReplicaDir {
     /// # Errors
     /// What the file system says.
     pub fn reserve_end(&self) -> io::Result<()> {
-        write(&self.0.join("exit.room"), &[b' '; END_ROOM_BYTES]).map(drop)
+        write::replace(&self.0.join("exit.room"), &[b' '; END_ROOM_BYTES], Flush::No)
     }
 
     /// Keeps an order.
@@ -183,7 +240,7 @@ impl ReplicaDir {
     /// # Errors
     /// What the file system says.
     pub fn write_order(&self, order: &Order) -> io::Result<()> {
-        self.replace("order.json", &serde_json::to_vec(order)?, Reach::Disk)
+        self.replace("order.json", order, Flush::Yes)
     }
 
     /// Keeps who runs.
@@ -191,7 +248,7 @@ impl ReplicaDir {
     /// # Errors
     /// What the file system says.
     pub fn write_state(&self, state: &State) -> io::Result<()> {
-        self.replace("state.json", &serde_json::to_vec(state)?, Reach::Kernel)
+        self.replace("state.json", state, Flush::No)
     }
 
     /// Keeps how a run ended, in the room that was taken for it, so it works on a full disk.
@@ -203,43 +260,36 @@ impl ReplicaDir {
         let room = self.0.join("exit.room");
         if bytes.len() <= END_ROOM_BYTES && room.exists() {
             bytes.resize(END_ROOM_BYTES, b' ');
-            let mut file = OpenOptions::new().write(true).open(&room)?;
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            return fs::rename(room, self.0.join("exit.json"));
+            write::over(&room, &bytes)?;
+            return write::put_in_place(&room, &self.0.join("exit.json"));
         }
-        self.replace("exit.json", &bytes, Reach::Disk)
+        write::replace(&self.0.join("exit.json"), &bytes, Flush::Yes)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.0.join(name)).ok()?).ok()
+        lenient::from_slice(&fs::read(self.0.join(name)).ok()?).ok()
     }
 
-    /// All or nothing: a crash leaves the old file or the new one.
-    fn replace(&self, name: &str, bytes: &[u8], reach: Reach) -> io::Result<()> {
-        let new = self.0.join(format!("{name}.new"));
-        let written = write(&new, bytes)
-            .and_then(|file| if reach == Reach::Disk { file.sync_data() } else { Ok(()) })
-            .and_then(|()| fs::rename(&new, self.0.join(name)));
-        if written.is_err() {
-            // A full disk must not keep half a file.
-            drop(fs::remove_file(&new));
-        }
-        written
+    fn replace(&self, name: &str, content: &impl Serialize, flush: Flush) -> io::Result<()> {
+        write::replace(&self.0.join(name), &serde_json::to_vec(content)?, flush)
     }
 }
 
-/// How far a file has to get before anybody goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reach {
-    /// It survives the agent and the shim.
-    Kernel,
-    /// It survives a power cut.
-    Disk,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    Ok(file)
+    #[test]
+    fn an_order_that_is_not_there_is_told_from_one_that_cannot_be_read() {
+        let root = tempfile::tempdir().expect("a directory");
+        let dir = ReplicaDir::at(root.path().join("replica"));
+        dir.create().expect("made");
+        assert!(matches!(dir.read_order(), Recorded::Nothing));
+        fs::write(dir.path().join("order.json"), "{\"start\":").expect("written");
+        assert!(matches!(dir.read_order(), Recorded::Damaged(_)));
+        dir.set_order_aside().expect("set aside");
+        assert!(matches!(dir.read_order(), Recorded::Nothing));
+        fs::create_dir(dir.path().join("order.json")).expect("made");
+        assert!(matches!(dir.read_order(), Recorded::Unreadable(_)));
+    }
 }

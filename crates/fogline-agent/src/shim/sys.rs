@@ -7,14 +7,19 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use libc::c_int;
 
 /// Where the handlers write to; there is one shim a process.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
+/// A SIGTERM has come. Kept beside the pipe, which may be full of children's ends just then.
+static TERM: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_signal(signal: c_int) {
+    if signal == libc::SIGTERM {
+        TERM.store(true, Ordering::SeqCst);
+    }
     let wake = WAKE.load(Ordering::Relaxed);
     if wake >= 0 && (signal == libc::SIGTERM || signal == libc::SIGCHLD) {
         let byte = u8::try_from(signal).unwrap_or(0);
@@ -28,7 +33,7 @@ extern "C" fn on_signal(signal: c_int) {
     }
 }
 
-/// From now on SIGTERM and SIGCHLD are bytes in `wake`, which must not block; other signals that would end the shim do
+/// From now on SIGTERM and SIGCHLD put a byte into `wake`, which must not block; other signals that would end the shim do
 /// nothing. Handlers, not SIG_IGN, so that exec sets them back for the program.
 pub(super) fn catch_signals(wake: &OwnedFd) -> io::Result<()> {
     WAKE.store(wake.as_raw_fd(), Ordering::Relaxed);
@@ -55,6 +60,11 @@ pub(super) fn catch_signals(wake: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a SIGTERM has come since the last question.
+pub(super) fn take_term() -> bool {
+    TERM.swap(false, Ordering::SeqCst)
 }
 
 /// The id of a child that has ended, which stays unreaped, so that nothing else can get its id.
@@ -139,4 +149,28 @@ fn close_on_exec() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_loses_no_sigterm() {
+        let (_read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
+        let mut write = std::fs::File::from(write);
+        while write.write(&[0; 4_096]).is_ok() {}
+        while write.write(&[0]).is_ok() {}
+        WAKE.store(write.as_raw_fd(), Ordering::Relaxed);
+        on_signal(libc::SIGCHLD);
+        assert!(!take_term());
+        on_signal(libc::SIGTERM);
+        WAKE.store(-1, Ordering::Relaxed);
+        assert!(take_term());
+        assert!(!take_term(), "it is passed on once");
+    }
 }

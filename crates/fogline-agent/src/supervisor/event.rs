@@ -44,6 +44,8 @@ pub enum Input {
     /// A run is over.
     #[expect(missing_docs, reason = "as in DriverEvent")]
     Exited { replica_id: ReplicaId, run: u32, exit: Exit },
+    /// What was held, or kept a start from being done, can be made out now: it is alive.
+    Adopted(Box<Adopted>),
     /// A probe was answered: `Err` says how not.
     #[expect(missing_docs, reason = "as in ProbeOrder")]
     Probed { replica_id: ReplicaId, run: u32, number: u64, result: Result<(), String> },

@@ -9,7 +9,7 @@ use super::crashes::Verdict;
 use super::event::{Output, ProbeOrder};
 use super::memo::End;
 use super::readiness::{Past, Readiness};
-use super::replica::{Ending, Listing, Phase, Replica};
+use super::replica::{Ending, Listing, Phase, Replica, Subject};
 use crate::driver::{Exit, Signal, StartError, StartOrder};
 use crate::ports::Ports;
 
@@ -28,6 +28,14 @@ pub(super) enum Step {
     WantsSlot,
     /// It is over and known to everyone.
     Gone,
+}
+
+/// How a stop begins, and how long until the next signal.
+fn first_signal(subject: Option<&Subject>) -> (Signal, u64) {
+    match subject.map_or(0, |subject| subject.template.grace_s) {
+        0 => (Signal::Kill, KILL_AGAIN_US),
+        grace_s => (Signal::Terminate, u64::from(grace_s) * SECOND_US),
+    }
 }
 
 impl Replica {
@@ -75,6 +83,19 @@ impl Replica {
                 self.look(now_us);
                 Step::Resting
             }
+            Phase::Held { kill_at_us, .. } => {
+                if !self.stop_ordered {
+                    return Step::Resting;
+                }
+                let (signal, pause_us) = match *kill_at_us {
+                    None => first_signal(self.subject.as_ref()),
+                    Some(due_us) if now_us >= due_us => (Signal::Kill, KILL_AGAIN_US),
+                    Some(_) => return Step::Resting,
+                };
+                *kill_at_us = Some(now_us.saturating_add(pause_us));
+                out.push(Output::Signal { replica_id: self.id, signal });
+                Step::Moved
+            }
             Phase::Ending { kill_at_us, why } => {
                 if self.stop_ordered {
                     *why = Ending::Ordered;
@@ -103,6 +124,22 @@ impl Replica {
         let readiness = Readiness::new(&health, self.port, past, now_us);
         self.phase = Phase::Alive { readiness, start_deadline_us: now_us.saturating_add(start_timeout_us) };
         self.look(now_us);
+    }
+
+    /// Something of it runs, and the driver cannot make it out: it is left as it is, until the driver says more.
+    pub fn held(&mut self, past: Past, why: &str) {
+        self.message = Some(why.to_owned());
+        self.phase = Phase::Held { past, kill_at_us: None };
+    }
+
+    /// What was held can be made out.
+    pub fn made_out(&mut self, subject: Subject, container_id: Option<String>, now_us: u64) {
+        if let Phase::Held { past, .. } = self.phase {
+            self.subject = Some(subject);
+            self.container_id = container_id;
+            self.message = None;
+            self.alive(past, now_us);
+        }
     }
 
     /// A probe of this run was answered.
@@ -141,7 +178,10 @@ impl Replica {
                 self.crashes.ready_for(readiness.ready_for_us(now_us));
                 self.crashed(&exit.message, ports, now_us);
             }
-            Phase::Ending { why: Ending::Ordered, .. } | Phase::Starting | Phase::Waiting { .. } => {
+            Phase::Held { .. }
+            | Phase::Ending { why: Ending::Ordered, .. }
+            | Phase::Starting
+            | Phase::Waiting { .. } => {
                 self.crashed(&exit.message, ports, now_us);
             }
             Phase::Ended(_) => {}
@@ -168,8 +208,9 @@ impl Replica {
                 self.run = self.run.max(*recorded);
                 self.phase = Phase::Waiting { until_us: now_us, restart: false };
             }
-            StartError::StillRunning { .. }
-            | StartError::NoResources { .. }
+            // Nothing has crashed. A second start, here or elsewhere, is out of the question before that is over.
+            StartError::StillRunning { .. } => self.held(Past::New, &error.to_string()),
+            StartError::NoResources { .. }
             | StartError::Interrupted
             | StartError::TimedOut { .. }
             | StartError::Other { .. } => self.crashed(&error.to_string(), ports, now_us),
@@ -233,12 +274,8 @@ impl Replica {
     }
 
     fn terminate(&mut self, now_us: u64, out: &mut Vec<Output>) -> Step {
-        let grace_s = self.subject.as_ref().map_or(0, |subject| subject.template.grace_s);
-        out.push(Output::Signal {
-            replica_id: self.id,
-            signal: if grace_s == 0 { Signal::Kill } else { Signal::Terminate },
-        });
-        let pause_us = if grace_s == 0 { KILL_AGAIN_US } else { u64::from(grace_s) * SECOND_US };
+        let (signal, pause_us) = first_signal(self.subject.as_ref());
+        out.push(Output::Signal { replica_id: self.id, signal });
         self.phase = Phase::Ending { kill_at_us: now_us.saturating_add(pause_us), why: Ending::Ordered };
         Step::Moved
     }

@@ -110,10 +110,19 @@ impl Supervisor {
                 });
             }
             Input::Exited { replica_id, run, exit } => {
+                // Of one that is held, nobody may know the run.
+                let is_held = |replica: &Replica| matches!(replica.phase, Phase::Held { .. });
+                let run = self.replicas.get(&replica_id).filter(|one| is_held(one)).map_or(run, |one| one.run);
                 self.on_run(replica_id, run, now_us, &mut out, |replica, ports| {
                     if replica.may_run() {
                         replica.exited(&exit, ports, now_us);
                     }
+                });
+            }
+            Input::Adopted(found) => {
+                let Adopted { order, container_id, .. } = *found;
+                self.on_run(order.replica_id, order.run, now_us, &mut out, |replica, _| {
+                    replica.made_out(Subject::of(&order), container_id, now_us);
                 });
             }
             Input::Probed { replica_id, run, number, result } => {
@@ -182,13 +191,9 @@ impl Supervisor {
                 // Another replica can only have it by a damaged file; then this one's next start finds it taken.
                 let _ = self.ports.claim(port, id);
             }
-            replica.subject = Some(Subject {
-                deployment_id: found.order.deployment_id,
-                deployment_name: found.order.deployment_name,
-                node_id: found.order.node_id,
-                revision: found.order.revision,
-                template: found.order.template,
-            });
+            // Of one that is held the order may be unknown; its list tells.
+            let is_held = matches!(found.state, AdoptedState::Held { .. });
+            replica.subject = (!is_held).then(|| Subject::of(&found.order));
             match (found.state, end) {
                 // It ended for good and yet runs: its end is carried out.
                 (AdoptedState::Alive, Some(_)) => {
@@ -196,6 +201,14 @@ impl Supervisor {
                     replica.alive(past, now_us);
                 }
                 (AdoptedState::Alive, None) => replica.alive(past, now_us),
+                (AdoptedState::Held { why }, end) => {
+                    replica.stop_ordered |= end.is_some();
+                    let why = format!(
+                        "a process of an earlier run still holds it, and the agent cannot make it out: {why}; it counts \
+                         as running until it ends or is told to stop"
+                    );
+                    replica.held(past, &why);
+                }
                 (AdoptedState::Exited(_), Some(end)) => {
                     if let Some(port) = replica.port {
                         self.ports.release(port, id);

@@ -11,7 +11,8 @@ use fogline_core::spec::ReplicaTemplate;
 
 use super::crashes::Crashes;
 use super::memo::{End, Memo};
-use super::readiness::Readiness;
+use super::readiness::{Past, Readiness};
+use crate::driver::StartOrder;
 
 /// What a replica is started from.
 #[derive(Clone, PartialEq, Debug)]
@@ -21,6 +22,19 @@ pub(super) struct Subject {
     pub node_id: NodeId,
     pub revision: u32,
     pub template: Arc<ReplicaTemplate>,
+}
+
+impl Subject {
+    /// As an order names it.
+    pub fn of(order: &StartOrder) -> Self {
+        Self {
+            deployment_id: order.deployment_id,
+            deployment_name: order.deployment_name.clone(),
+            node_id: order.node_id,
+            revision: order.revision,
+            template: Arc::clone(&order.template),
+        }
+    }
 }
 
 /// What the last list said of it.
@@ -43,6 +57,9 @@ pub(super) enum Phase {
     Starting,
     /// It runs.
     Alive { readiness: Readiness, start_deadline_us: u64 },
+    /// Something of it runs that the driver cannot make out. `past` is what was last known, and holds until the driver
+    /// says more; killed at that time, once it was told to stop.
+    Held { past: Past, kill_at_us: Option<u64> },
     /// It was told to end.
     Ending { kill_at_us: u64, why: Ending },
     /// It is over.
@@ -123,7 +140,7 @@ impl Replica {
 
     /// Whether something of it may be running.
     pub const fn may_run(&self) -> bool {
-        matches!(self.phase, Phase::Starting | Phase::Alive { .. } | Phase::Ending { .. })
+        matches!(self.phase, Phase::Starting | Phase::Alive { .. } | Phase::Held { .. } | Phase::Ending { .. })
     }
 
     /// When [`Self::advance`] has something to do next.
@@ -136,6 +153,7 @@ impl Replica {
                 let deadline_us = (!readiness.was_ready()).then_some(*start_deadline_us);
                 readiness.due_us().into_iter().chain(deadline_us).min()
             }
+            Phase::Held { kill_at_us, .. } => *kill_at_us,
             Phase::Ending { kill_at_us, .. } => Some(*kill_at_us),
             Phase::Starting | Phase::Ended(_) => None,
         }
@@ -185,14 +203,22 @@ impl Replica {
         }
     }
 
-    /// Whether its check passes.
+    /// Whether its check passes, or did when it could last be asked.
     pub const fn is_ready(&self) -> bool {
-        matches!(&self.phase, Phase::Alive { readiness, .. } if readiness.is_ready())
+        match &self.phase {
+            Phase::Alive { readiness, .. } => readiness.is_ready(),
+            Phase::Held { past, kill_at_us: None } => matches!(past, Past::Ready),
+            _ => false,
+        }
     }
 
     /// Whether the run that goes on was ever ready.
     pub const fn been_ready_in_this_run(&self) -> bool {
-        matches!(&self.phase, Phase::Alive { readiness, .. } if readiness.was_ready())
+        match &self.phase {
+            Phase::Alive { readiness, .. } => readiness.was_ready(),
+            Phase::Held { past, .. } => matches!(past, Past::Ready | Past::WasReady),
+            _ => false,
+        }
     }
 }
 

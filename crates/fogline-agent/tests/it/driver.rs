@@ -3,6 +3,7 @@
 mod adopting;
 mod ending;
 mod harness;
+mod holding;
 mod limits;
 mod output;
 mod starting;

@@ -1,6 +1,6 @@
 //! Nodes.
 
-use fogline_core::id::NodeId;
+use fogline_core::id::{NodeId, ReplicaId};
 use reqwest::Method;
 
 use super::{Client, ClientError};
@@ -40,5 +40,14 @@ impl Client {
     pub async fn delete_node(&self, id: NodeId, force: bool) -> Result<(), ClientError> {
         let path = ["api", "v1", "nodes", &id.to_string()];
         self.call(Method::DELETE, &path).query("force", force.then_some(true)).nothing().await
+    }
+
+    /// Has a node stop a replica that the cluster has no row of.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-found` when no such replica runs there, and those of every call.
+    pub async fn stop_unlisted(&self, id: NodeId, replica: ReplicaId) -> Result<NodeResponse, ClientError> {
+        let path = ["api", "v1", "nodes", &id.to_string(), "unlisted", &replica.to_string()];
+        self.call(Method::DELETE, &path).answer().await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fogline_core::id::NodeId;
+use fogline_core::id::{NodeId, ReplicaId};
 use fogline_core::quantity::Resources;
 use fogline_core::spec::Runtime;
 use fogline_core::time::Timestamp;
@@ -63,6 +63,10 @@ pub struct NodeResponse {
     pub free: Resources,
     /// How many replicas hold room there.
     pub replicas: u32,
+    /// Replicas that run there and that the cluster has no row of: those of a database that is older or was lost. They
+    /// are left alone until somebody stops them.
+    #[serde(default)]
+    pub unlisted: Vec<ReplicaId>,
     /// Use of all its cores, 0 to 100, as last told; absent when not known.
     #[serde(default)]
     pub cpu_usage_percent: Option<f32>,

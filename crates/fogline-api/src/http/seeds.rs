@@ -63,8 +63,8 @@ pub struct SeedReplica {
 pub struct SeedDeploymentList {
     /// The caller's deployments that are not deleted.
     pub deployments: Vec<DeploymentSummary>,
-    /// How many are in this answer.
-    pub total: usize,
+    /// How many there are on all pages.
+    pub total: u64,
     /// Where the next page starts; null on the last one.
     #[serde(default)]
     pub next: Option<String>,

@@ -11,6 +11,7 @@ use fogline_core::id::{NodeId, ReplicaId};
 use tokio::sync::Notify;
 use tonic::Status;
 
+use super::log_budget::LogPlace;
 use super::logs::{self, LogError, LogSink, LogStream};
 
 /// Logs that one session relays at the same time.
@@ -83,6 +84,7 @@ impl Mailbox {
 
     pub(super) fn open_log(
         self: &Arc<Self>,
+        place: LogPlace,
         replica_id: ReplicaId,
         tail_lines: u32,
         follow: bool,
@@ -97,7 +99,7 @@ impl Mailbox {
         inner.last_request += 1;
         let request = inner.last_request;
         let mailbox = Arc::downgrade(self);
-        let (sink, stream) = logs::channel(move || {
+        let (sink, stream) = logs::channel(place, move || {
             if let Some(mailbox) = mailbox.upgrade() {
                 mailbox.cancel_log(request);
             }
@@ -177,6 +179,7 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
+    use crate::agents::log_budget::LogBudget;
 
     fn list(node_id: NodeId, generation: u64) -> NodeAssignment {
         let authority = Authority { cluster_id: "c".to_owned(), epoch: 1, holder: "h".to_owned(), generation };
@@ -185,6 +188,11 @@ mod tests {
 
     fn id<T: fogline_core::id::NewId>() -> T {
         IdSource::new(1).next(Timestamp::from_micros(1))
+    }
+
+    /// Of a budget that nobody else shares.
+    fn place() -> LogPlace {
+        Arc::new(LogBudget::default()).place(id()).expect("room")
     }
 
     fn all(mailbox: &Mailbox) -> Vec<FromServer> {
@@ -204,7 +212,7 @@ mod tests {
     fn a_log_that_is_closed_before_it_was_asked_for_costs_nothing() {
         let mailbox = Mailbox::new(1);
         for _ in 0..MAX_LOGS * 3 {
-            drop(mailbox.open_log(id(), 10, true).expect("room"));
+            drop(mailbox.open_log(place(), id(), 10, true).expect("room"));
         }
         assert_eq!(all(&mailbox), []);
     }
@@ -212,13 +220,14 @@ mod tests {
     #[test]
     fn open_logs_have_a_limit_and_a_closed_one_makes_room_once_its_agent_is_told() {
         let mailbox = Mailbox::new(1);
-        let mut open: Vec<_> = (0..MAX_LOGS).map(|_| mailbox.open_log(id(), 10, true).expect("room")).collect();
+        let mut open: Vec<_> =
+            (0..MAX_LOGS).map(|_| mailbox.open_log(place(), id(), 10, true).expect("room")).collect();
         assert_eq!(all(&mailbox).len(), MAX_LOGS);
-        assert_eq!(mailbox.open_log(id(), 10, true).err(), Some(LogError::TooMany));
+        assert_eq!(mailbox.open_log(place(), id(), 10, true).err(), Some(LogError::TooMany));
         open.pop();
-        assert_eq!(mailbox.open_log(id(), 10, true).err(), Some(LogError::TooMany));
+        assert_eq!(mailbox.open_log(place(), id(), 10, true).err(), Some(LogError::TooMany));
         assert_eq!(all(&mailbox), [FromServer::LogCancel { request: MAX_LOGS as u64 }]);
-        assert!(mailbox.open_log(id(), 10, true).is_ok());
+        assert!(mailbox.open_log(place(), id(), 10, true).is_ok());
     }
 
     #[tokio::test]
@@ -230,18 +239,18 @@ mod tests {
             end,
             error: error.map(str::to_owned),
         };
-        let good = mailbox.open_log(id(), 10, false).expect("room");
+        let good = mailbox.open_log(place(), id(), 10, false).expect("room");
         mailbox.log_chunk(chunk(1, "a", false, None));
         mailbox.log_chunk(chunk(1, "b", true, None));
         assert_eq!(good.collect::<Vec<_>>().await, [Ok(Bytes::from("a")), Ok(Bytes::from("b"))]);
 
-        let bad = mailbox.open_log(id(), 10, false).expect("room");
+        let bad = mailbox.open_log(place(), id(), 10, false).expect("room");
         mailbox.log_chunk(chunk(2, "", true, Some("no such replica")));
         assert_eq!(bad.collect::<Vec<_>>().await, [Err(LogError::Agent("no such replica".to_owned()))]);
 
-        let cut = mailbox.open_log(id(), 10, false).expect("room");
+        let cut = mailbox.open_log(place(), id(), 10, false).expect("room");
         mailbox.close();
         assert_eq!(cut.collect::<Vec<_>>().await, [Err(LogError::Detached)]);
-        assert_eq!(mailbox.open_log(id(), 10, false).err(), Some(LogError::Detached));
+        assert_eq!(mailbox.open_log(place(), id(), 10, false).err(), Some(LogError::Detached));
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Decides nothing about the cluster. Invariant: an agent is told only what is durable, an observation is acknowledged
 //! only once it is durable, and a slow agent holds the latest list of each of its nodes in memory, never a queue of them.
-//! [`service`] lets agents in, [`session`] talks to one, [`registry`] knows who presents which node, [`logs`] relays.
+//! [`service`] lets agents in, [`session`] talks to one, [`registry`] knows who presents which node, [`logs`] relays,
+//! within what [`log_budget`] allows.
 //! Tests: in the files, and `tests/it/agents.rs`.
 
 mod authority;
+mod log_budget;
 mod logs;
 mod mailbox;
 mod observations;

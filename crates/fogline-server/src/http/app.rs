@@ -3,17 +3,24 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fogline_api::http::ProblemKind;
 use fogline_core::id::NodeId;
 use fogline_store::StoreError;
 use secrecy::ExposeSecret;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::extract::Fingerprints;
 use super::limits::Limits;
+use super::problem::{ApiError, ApiResult};
+use super::refusals::Refusals;
 use crate::auth::{AccessTokens, Passwords, Throttle};
 use crate::state::Shared;
 
 /// Requests that are being answered at once; what comes beyond is told to come back.
 pub const MAX_IN_FLIGHT: usize = 4_096;
+
+/// Explanations that are made at once. The writer makes them, between two batches, and each takes a look at every node.
+pub const MAX_EXPLAINING: usize = 4;
 
 /// Names that are kept; a cluster has fewer nodes.
 const MAX_NODE_NAMES: usize = 50_000;
@@ -33,6 +40,12 @@ pub struct Http {
     pub throttle: Throttle,
     /// Slows down who asks too often.
     pub limits: Limits,
+    /// Slows down who is refused too often.
+    pub refusals: Refusals,
+    /// Tells a repeated request from another one.
+    pub fingerprints: Fingerprints,
+    /// Places for explanations.
+    pub explaining: Semaphore,
     /// Places for requests.
     pub in_flight: Arc<Semaphore>,
     node_names: RwLock<HashMap<NodeId, Arc<str>>>,
@@ -45,6 +58,7 @@ impl Http {
     /// When there is no memory to hash one password, as then no login could ever work.
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
+        let fingerprints = Fingerprints::new(shared.jwt_key.expose_secret());
         let tokens = AccessTokens::new(shared.jwt_key.expose_secret(), shared.config.access_token_ttl);
         Self {
             shared,
@@ -52,9 +66,23 @@ impl Http {
             tokens,
             throttle: Throttle::default(),
             limits: Limits::default(),
+            refusals: Refusals::default(),
+            fingerprints,
+            explaining: Semaphore::new(MAX_EXPLAINING),
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             node_names: RwLock::default(),
         }
+    }
+
+    /// A place to have the writer explain a placement.
+    ///
+    /// # Errors
+    /// 503 when all are taken.
+    pub fn place_to_explain(&self) -> ApiResult<SemaphorePermit<'_>> {
+        self.explaining.try_acquire().map_err(|_| {
+            let detail = "the server explains as many placements as it takes on at once: try again in a second";
+            ApiError::new(ProblemKind::Busy, detail).retry_after_s(1)
+        })
     }
 
     /// A node's name. A node keeps the name that it was declared with, so it is read once.

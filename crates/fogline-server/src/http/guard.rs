@@ -1,6 +1,7 @@
 //! Around every request: its id, its time limit, its place among those in flight, panics, figures, security headers.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -8,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fogline_api::http::ProblemKind;
+use fogline_core::id::UserId;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
@@ -26,17 +28,38 @@ const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const DOCS_POLICY: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
+/// Who a request turns out to come from, for the layer that sees what becomes of it.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Identified(Arc<OnceLock<UserId>>);
+
+impl Identified {
+    /// Remembers the user.
+    pub(super) fn set(&self, user: UserId) {
+        // A request has one caller, however often it is asked for.
+        let _ = self.0.set(user);
+    }
+
+    fn get(&self) -> Option<&UserId> {
+        self.0.get()
+    }
+}
+
 /// The outermost layer.
-pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let docs = request.uri().path().starts_with("/docs");
     let span = tracing::info_span!("request", %id, %method, path = %request.uri().path());
     let started = app.shared.clock.now();
+    let identified = Identified::default();
+    request.extensions_mut().insert(identified.clone());
 
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
-    if let Some(Refused(mut problem)) = response.extensions_mut().remove::<Refused>() {
+    if let Some(Refused { mut problem, audited }) = response.extensions_mut().remove::<Refused>() {
+        if let Some(user) = identified.get().filter(|_| audited && changes(&method)) {
+            app.refusals.count(*user, app.shared.clock.now());
+        }
         problem.request_id = Some(id.clone());
         let headers = std::mem::take(response.headers_mut());
         response = render(&problem);
@@ -64,12 +87,17 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     response
 }
 
+/// Whether a request wants to change something, as far as its method tells.
+pub(super) fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 async fn answer(app: &App, request: Request, next: Next) -> Response {
     let Ok(_place) = app.in_flight.try_acquire() else {
         let detail = "the server answers as many requests as it takes on at once: try again in a second";
         return ApiError::new(ProblemKind::Busy, detail).retry_after_s(1).into_response();
     };
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let changes = changes(request.method());
     let whole = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(TIMEOUT, whole).await {
         Ok(Ok(response)) => response,
@@ -130,7 +158,6 @@ fn harden(headers: &mut HeaderMap, docs: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     use axum::Router;
     use axum::body::Body;

@@ -13,6 +13,7 @@ mod present;
 mod probes;
 mod problem;
 mod problem_docs;
+mod refusals;
 mod routes;
 mod seeds;
 mod spec;
@@ -27,8 +28,8 @@ use app::App;
 
 pub use spec::{openapi, openapi_json};
 
-/// Everything that is served over HTTP. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, or callers
-/// have no address to be slowed down by.
+/// Everything that is served over HTTP. Whoever serves it gives each request its `ConnectInfo<SocketAddr>`, or callers have
+/// no address to be slowed down by.
 pub fn router(shared: Arc<Shared>) -> Router {
     routes::assemble(App::new(app::Http::new(shared)))
 }

@@ -16,7 +16,10 @@ use crate::writer::WriteError;
 
 /// An error on its way to the caller.
 #[derive(Debug)]
-pub struct ApiError(Box<Problem>);
+pub struct ApiError {
+    problem: Box<Problem>,
+    audited: bool,
+}
 
 /// What a handler returns.
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -24,7 +27,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 impl ApiError {
     /// An error of this kind.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self(Box::new(Problem::new(kind, detail)))
+        Self { problem: Box::new(Problem::new(kind, detail)), audited: false }
     }
 
     /// Fields that cannot be accepted.
@@ -32,7 +35,7 @@ impl ApiError {
     pub fn fields(kind: ProblemKind, errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let mut error = Self::new(kind, detail);
-        error.0.errors = errors;
+        error.problem.errors = errors;
         error
     }
 
@@ -56,28 +59,32 @@ impl ApiError {
     /// With a time after which a retry makes sense.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
-        self.0.retry_after_s = Some(seconds);
+        self.problem.retry_after_s = Some(seconds);
         self
     }
 
     /// What the caller will be told.
     pub fn problem(&self) -> &Problem {
-        &self.0
+        &self.problem
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = render(&self.0);
+        let mut response = render(&self.problem);
         // The outermost layer knows the request's id and renders the problem once more with it.
-        response.extensions_mut().insert(Refused(self.0));
+        response.extensions_mut().insert(Refused { problem: self.problem, audited: self.audited });
         response
     }
 }
 
 /// Marks a response as a problem, for the layer that knows the request's id.
 #[derive(Clone)]
-pub(super) struct Refused(pub Box<Problem>);
+pub(super) struct Refused {
+    pub problem: Box<Problem>,
+    /// Whether core has refused it and a line of the audit log says so, where it was a change.
+    pub audited: bool,
+}
 
 /// A problem as a response.
 pub(super) fn render(problem: &Problem) -> Response {
@@ -114,10 +121,12 @@ impl From<Rejection> for ApiError {
             Rejection::ChangedMeanwhile { .. } => ProblemKind::ChangedMeanwhile,
             Rejection::LastAdministrator(_) => ProblemKind::LastAdministrator,
         };
-        match rejection {
+        let audited = matches!(kind, ProblemKind::NotFound | ProblemKind::Forbidden | ProblemKind::SessionEnded);
+        let error = match rejection {
             Rejection::Invalid(errors) => Self::fields(kind, errors),
             other => Self::new(kind, other.to_string()),
-        }
+        };
+        Self { audited, ..error }
     }
 }
 
@@ -148,7 +157,16 @@ impl From<StoreError> for ApiError {
 
 impl From<LogError> for ApiError {
     fn from(error: LogError) -> Self {
-        Self::new(ProblemKind::Unavailable, error.to_string()).retry_after_s(1)
+        let kind = match error {
+            LogError::TooManyOfYours => ProblemKind::TooManyRequests,
+            LogError::TooMany => ProblemKind::Busy,
+            LogError::NotAttached(_)
+            | LogError::Detached
+            | LogError::Agent(_)
+            | LogError::TooSlow
+            | LogError::Stalled => ProblemKind::Unavailable,
+        };
+        Self::new(kind, error.to_string()).retry_after_s(1)
     }
 }
 

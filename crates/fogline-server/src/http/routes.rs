@@ -26,6 +26,7 @@ pub(super) fn described() -> OpenApiRouter<App> {
         .routes(routes!(v1::users::get::handler, v1::users::patch::handler, v1::users::delete::handler))
         .routes(routes!(v1::nodes::list::handler))
         .routes(routes!(v1::nodes::get::handler, v1::nodes::patch::handler, v1::nodes::delete::handler))
+        .routes(routes!(v1::nodes::stop_unlisted::handler))
         .routes(routes!(v1::deployments::list::handler, v1::deployments::create::handler))
         .routes(routes!(v1::deployments::explain_spec::handler))
         .routes(routes!(

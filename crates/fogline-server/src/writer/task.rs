@@ -31,6 +31,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// the silence of nodes was its own.
 const AWAY: Duration = Duration::from_secs(5);
 
+/// How long reads may keep the writer from its next batch, but for one that is slower by itself.
+const READ_LIMIT: Duration = Duration::from_millis(5);
+
 /// How long a write that nobody waits for is put off after one that found the disk full.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -149,15 +152,12 @@ impl WriterTask {
     async fn collect(&mut self, stop: &CancellationToken) -> bool {
         let mut stopping = stop.is_cancelled();
         let idle = self.backlog.is_empty() && !(self.unsettled && self.may_try(self.clock.now()));
+        let mut first_read = None;
         if idle && !stopping {
             let wait = self.wait();
             tokio::select! {
                 () = stop.cancelled() => stopping = true,
-                read = self.reads.recv() => {
-                    if let Some(read) = read {
-                        read(&self.cluster, self.clock.now());
-                    }
-                }
+                read = self.reads.recv() => first_read = read,
                 command = self.commands.recv() => match command {
                     Some(waiting) => self.backlog.push_back(waiting),
                     None => stopping = true,
@@ -169,15 +169,21 @@ impl WriterTask {
             self.commands.close();
             self.reads.close();
         }
-        while let Ok(read) = self.reads.try_recv() {
-            read(&self.cluster, self.clock.now());
+        let began = self.clock.now();
+        while let Some(read) = first_read.take().or_else(|| self.reads.try_recv().ok()) {
+            let now = self.clock.now();
+            read(&self.cluster, now);
+            // Readers may ask again as soon as they are answered: commands and heartbeats must not wait for their end.
+            if self.clock.now().since(began) >= READ_LIMIT {
+                break;
+            }
         }
         while self.backlog.len() < MAX_COMMANDS
             && let Ok(waiting) = self.commands.try_recv()
         {
             self.backlog.push_back(waiting);
         }
-        !stopping || !self.backlog.is_empty()
+        !stopping || !self.backlog.is_empty() || !self.reads.is_empty()
     }
 
     /// How long nothing needs to be done unless somebody comes.
@@ -232,7 +238,9 @@ impl WriterTask {
         }
         for alone in waiting {
             let mut alone = vec![alone];
-            let batch = self.decide(&alone, answered);
+            // Its key may have been answered a moment ago.
+            let answered = self.answered(&mut alone).await;
+            let batch = self.decide(&alone, &answered);
             if let Some(refusal) = self.land(batch, &mut alone).await? {
                 answer_all(alone, &WriteError::Contradiction(refusal));
             }

@@ -232,12 +232,39 @@ async fn a_removed_node_ends_its_session_and_may_come_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replica_without_a_row_is_left_alone_until_somebody_has_it_stopped() {
+    let rig = Rig::new().await;
+    let (mut agent, node, _) = rig.agent("one").await;
+    let lost: ReplicaId = "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3".parse().expect("an id");
+    let number = agent.observe(node, vec![report(lost, 1, ReportedState::Running)]).await;
+    agent.acknowledged(number).await;
+    let id = rig.deploy("app", 1).await;
+    let list = agent.list_where(|list| wanted(list, Want::Run).len() == 1).await;
+    assert_eq!(wanted(&list, Want::Stop), BTreeSet::new());
+
+    let nobodys: DeploymentId = "00000000-0000-0000-0000-000000000000".parse().expect("an id");
+    let stop = Command::StopUnlisted { node_id: node, replica_id: lost, deployment_id: nobodys, revision: 0 };
+    rig.submit(stop).await.expect("accepted");
+    // By itself it is told with the next repetition; any change tells it, too.
+    rig.submit(Command::ScaleDeployment { deployment_id: id, replicas: 2 }).await.expect("scaled");
+    let list = agent.list_where(|list| wanted(list, Want::Run).len() == 2).await;
+    assert_eq!(wanted(&list, Want::Stop), BTreeSet::from([lost]));
+
+    let number = agent.observe(node, vec![report(lost, 2, ReportedState::Stopped)]).await;
+    agent.acknowledged(number).await;
+    rig.submit(Command::ScaleDeployment { deployment_id: id, replicas: 3 }).await.expect("scaled");
+    let list = agent.list_where(|list| wanted(list, Want::Run).len() == 3).await;
+    assert_eq!(wanted(&list, Want::Stop), BTreeSet::new());
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn logs_are_relayed_and_cancelled() {
     let rig = Rig::new().await;
     let (mut agent, node, _, list) = running(&rig).await;
     let replica = list.assignment.replicas[0].replica_id;
     let logs = rig.shared().logs.clone();
-    let mut stream = logs.open(node, replica, 5, true).await.expect("opened");
+    let mut stream = logs.open(rig.admin, node, replica, 5, true).await.expect("opened");
     let question = loop {
         if let FromServer::LogRequest(question) = agent.hear().await.expect("the session goes on") {
             break question;
@@ -252,11 +279,11 @@ async fn logs_are_relayed_and_cancelled() {
     let cancel = FromServer::LogCancel { request: question.request };
     while agent.hear().await.expect("the session goes on") != cancel {}
 
-    let mut stream = logs.open(node, replica, 5, true).await.expect("opened");
+    let mut stream = logs.open(rig.admin, node, replica, 5, true).await.expect("opened");
     drop(agent);
     assert_eq!(soon("the end", stream.next()).await, Some(Err(LogError::Detached)));
     soon("the end of the session", async {
-        while logs.open(node, replica, 5, false).await.err() != Some(LogError::NotAttached(node)) {
+        while logs.open(rig.admin, node, replica, 5, false).await.err() != Some(LogError::NotAttached(node)) {
             tokio::task::yield_now().await;
         }
     })

@@ -1,13 +1,17 @@
 //! What a caller of the writer may rely on, with the real store beneath.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use fogline_core::command::{Actor, Command, Outcome, Rejection, Request};
+use fogline_core::assignment::Authority;
+use fogline_core::cluster::Changes;
+use fogline_core::command::{Command, Outcome, Rejection};
 use fogline_core::id::IdSource;
 use fogline_core::record::{PasswordHash, Role, Tier};
 use fogline_core::state::DeploymentStatus;
-use fogline_server::{ServeError, WriteError, start};
-use fogline_store::{DeploymentFilter, PageRequest};
+use fogline_server::{ServeError, WriteError, Writer, start};
+use fogline_store::{DeploymentFilter, Lease, PageRequest};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -88,15 +92,27 @@ async fn a_refused_command_changes_nothing() {
     rig.stop().await;
 }
 
+/// Puts a user of this name into the database behind the writer's back, so that the database will refuse another one.
+async fn curse(rig: &Rig, username: &str) {
+    let store = &rig.shared().store;
+    let (_agent, _, list) = rig.agent("cursing").await;
+    let Authority { cluster_id, epoch, holder, generation } = list.authority;
+    let mut user = store.user(rig.admin).await.expect("a read").expect("the administrator");
+    user.id = IdSource::new(1).next(rig.shared().clock.now());
+    user.username = username.to_owned();
+    let mut changes = Changes::default();
+    changes.users.record(user.id, None, Some(user));
+    let lease = Lease { cluster_id, epoch, holder, revision: generation };
+    store.commit(&lease, &changes).await.expect("it is written");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_the_database_refuses_takes_no_other_command_with_it() {
     let rig = Rig::new().await;
     rig.nodes(5).await;
-    // Somebody who was deleted while their request was on its way: rows that name them break a foreign key.
-    let nobody = IdSource::new(1).next(rig.shared().clock.now());
-    let ghost = Actor::User { id: nobody, name: "ghost".to_owned(), role: Role::Admin };
+    curse(&rig, "cursed").await;
     let requests = (0..20).map(|number| match number {
-        7 => Request { actor: ghost.clone(), ..rig.keyed(create_user("cursed"), "k", 1) },
+        7 => rig.request(create_user("cursed")),
         _ => rig.request(deploy(&format!("app-{number}"), 1)),
     });
     let held = rig.hold_writer().await;
@@ -109,15 +125,61 @@ async fn a_row_that_the_database_refuses_takes_no_other_command_with_it() {
     drop(held);
     for (number, answer) in join_all(answers).await.into_iter().enumerate() {
         assert_eq!(answer.is_err(), number == 7, "{number}: {answer:?}");
-        if let Err(WriteError::Contradiction(text)) = answer {
-            assert!(text.contains("FOREIGN KEY"), "{text}");
+        if let Err(error) = answer {
+            assert!(matches!(&error, WriteError::Contradiction(text) if text.contains("UNIQUE")), "{error}");
         }
     }
     assert_eq!(names(&rig).await.len(), 19);
     let view =
         rig.shared().writer.view(|cluster, _| (cluster.user_named("cursed").is_none(), cluster.replicas().count()));
     assert_eq!(view.await.expect("a look"), (true, 19), "memory has taken it back");
-    rig.submit(create_user("cursed")).await.expect("what was refused once is free to be tried again");
+    rig.submit(create_user("ann")).await.expect("the writer goes on");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_comes_twice_in_a_refused_batch_is_done_once() {
+    let rig = Rig::new().await;
+    curse(&rig, "cursed").await;
+    let requests = [
+        rig.request(create_user("cursed")),
+        rig.keyed(create_user("ann"), "twin", 2),
+        rig.keyed(create_user("ann"), "twin", 2),
+    ];
+    let held = rig.hold_writer().await;
+    let writer = &rig.shared().writer;
+    let mut answers: Vec<_> = requests.into_iter().map(|request| Box::pin(writer.submit(request))).collect();
+    for answer in &mut answers {
+        assert!(futures_util::poll!(answer).is_pending());
+    }
+    drop(held);
+    let answers = join_all(answers).await;
+    assert!(matches!(answers[0], Err(WriteError::Contradiction(_))), "{answers:?}");
+    let [first, second] = [&answers[1], &answers[2]].map(|answer| answer.as_ref().expect("answered"));
+    assert_eq!((&first.outcome, first.replayed, second.replayed), (&second.outcome, false, true));
+    rig.stop().await;
+}
+
+/// A look that asks for the next one before it is over, until it is told to stop.
+fn look_again(writer: &Writer, stop: &CancellationToken) {
+    if stop.is_cancelled() {
+        return;
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    let (again, until) = (writer.clone(), stop.clone());
+    // Asked for with the first poll; nobody waits for the answer.
+    let _ = writer.view(move |_, _| look_again(&again, &until)).now_or_never();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_without_end_keep_no_command_waiting() {
+    let rig = Rig::new().await;
+    let stop = CancellationToken::new();
+    look_again(&rig.shared().writer, &stop);
+    for name in ["ann", "bob", "cid"] {
+        rig.submit(create_user(name)).await.expect("created");
+    }
+    stop.cancel();
     rig.stop().await;
 }
 
@@ -153,15 +215,25 @@ async fn figures_follow_what_was_committed() {
     let gone = rig.deploy("gone", 2).await;
     rig.submit(Command::StopDeployment { deployment_id: kept }).await.expect("stopped");
     rig.submit(Command::DeleteDeployment { deployment_id: gone }).await.expect("deleted");
-    let figures = rig.shared().telemetry.render();
-    for line in [
+    let expected = [
         "fogline_nodes{liveness=\"online\"} 3",
         "fogline_deployments{status=\"stopped\"} 1",
         "fogline_deployments{status=\"scheduled\"} 0",
         "fogline_agents_attached 0",
-    ] {
-        assert!(figures.contains(line), "{line} is not in\n{figures}");
-    }
+    ];
+    // Callers are answered first, and figures follow a moment later.
+    let followed = async {
+        loop {
+            let figures = rig.shared().telemetry.render();
+            if expected.iter().all(|line| figures.contains(line)) {
+                return figures;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let followed = tokio::time::timeout(Duration::from_secs(10), followed).await;
+    let figures =
+        followed.unwrap_or_else(|_| panic!("{expected:?} are not all in\n{}", rig.shared().telemetry.render()));
     let running = Rig::with(rig.stop().await, |_| {}).await;
     let anew = running.shared().telemetry.render();
     let of = |text: &str| -> BTreeSet<String> {

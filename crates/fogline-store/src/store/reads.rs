@@ -84,6 +84,13 @@ impl Store {
         }
     }
 
+    /// How many deployments there are on all pages.
+    pub async fn deployment_count(&self, filter: &DeploymentFilter) -> Result<u64, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.deployment_count(filter).await,
+        }
+    }
+
     /// What a deployment looked like at a revision.
     pub async fn revision(
         &self,
@@ -122,6 +129,20 @@ impl Store {
     ) -> Result<Page<ReplicaRecord>, StoreError> {
         match &self.backend {
             Backend::Sqlite(store) => store.replicas(deployment, page, include_ended).await,
+        }
+    }
+
+    /// The replicas of these deployments that are not gone, oldest first.
+    pub async fn live_replicas(&self, deployments: &[DeploymentId]) -> Result<Vec<ReplicaRecord>, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.live_replicas(deployments).await,
+        }
+    }
+
+    /// The last line of a deployment's status history.
+    pub async fn last_history(&self, deployment: DeploymentId) -> Result<Option<StatusHistoryRecord>, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.last_history(deployment).await,
         }
     }
 

@@ -4,8 +4,9 @@
 //! back-off. The agent has a process group of its own and writes to a file, so it outlives a `dev` that is killed.
 //! Must never run two on a directory: the lock forbids it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -43,10 +44,9 @@ pub struct KeeperConfig {
     pub token_file: PathBuf,
     /// The nodes that it presents.
     pub nodes: Vec<NodeFlag>,
-    /// What it logs.
-    pub log_level: String,
-    /// The file that it reads other settings from.
-    pub settings_file: Option<PathBuf>,
+    /// Its whole environment: its settings, and what its replicas inherit. It gets nothing else of the person's who
+    /// started it, who may have tokens and passwords there.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// An agent that is kept running.
@@ -69,7 +69,8 @@ impl Keeper {
     /// When one runs that cannot be stopped, or none can be started.
     pub async fn start(config: KeeperConfig) -> Outcome<Self> {
         if let Some(holder) = Holder::find(&config.data).await? {
-            if Told::load(&config.data).is_some_and(|told| told == config.told()) {
+            let told = config.told().map_err(cannot_start)?;
+            if Told::load(&config.data).is_some_and(|before| before == told) {
                 tracing::info!("Going on with the agent that runs already, process {}", holder.pid);
                 return Ok(Self { config, running: Agent::Found(holder) });
             }
@@ -108,9 +109,9 @@ impl Keeper {
                     () = sleep(pause) => {}
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                match self.config.spawn() {
-                    Ok(child) => {
-                        self.running = Agent::Ours(Box::new(child));
+                match self.config.find_or_spawn().await {
+                    Ok(agent) => {
+                        self.running = agent;
                         break;
                     }
                     Err(failure) => tracing::error!("{failure}"),
@@ -119,22 +120,24 @@ impl Keeper {
         }
     }
 
-    /// Stops the agent and waits until it is gone. Its replicas run on.
+    /// Stops the agent and waits until it is gone, and any other that runs on its directory. Its replicas run on.
     ///
     /// # Errors
-    /// When it does not go.
+    /// When it does not go, or it cannot be told whether it went.
     pub async fn stop(mut self) -> Outcome {
-        match &mut self.running {
-            Agent::Found(holder) => stop_found(*holder, &self.config.data).await,
-            Agent::Ours(child) => {
-                let Some(pid) = child.id() else { return Ok(()) };
-                signal(pid.cast_signed(), Signal::TERM)?;
-                if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
-                    tracing::warn!("the agent did not stop within {STOP_WITHIN:?} and is killed");
-                    child.kill().await.map_err(|error| Failure::general("cannot kill the agent").because(error))?;
-                }
-                Ok(())
+        if let Agent::Ours(child) = &mut self.running
+            && let Some(pid) = child.id()
+        {
+            signal(pid.cast_signed(), Signal::TERM)?;
+            if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
+                tracing::warn!("the agent did not stop within {STOP_WITHIN:?} and is killed");
+                child.kill().await.map_err(|error| Failure::general("cannot kill the agent").because(error))?;
             }
+        }
+        // The lock has the last word, whatever was believed to run.
+        match Holder::find(&self.config.data).await? {
+            Some(holder) => stop_found(holder, &self.config.data).await,
+            None => Ok(()),
         }
     }
 }
@@ -144,25 +147,57 @@ impl Agent {
     async fn ended(&mut self, data: &Path) -> String {
         match self {
             Self::Ours(child) => match child.wait().await {
-                Ok(status) => status.to_string(),
-                Err(error) => error.to_string(),
+                Ok(status) => return status.to_string(),
+                Err(error) => tracing::warn!("cannot wait for the agent, and look at its lock instead: {error}"),
             },
             Self::Found(holder) => {
-                while holder.still_runs(data) {
+                let mut told = false;
+                loop {
+                    match holder.still_runs(data) {
+                        Ok(false) => break,
+                        Ok(true) => told = false,
+                        // It counts as running: a second one would only fail at the lock, and hide the first.
+                        Err(error) if !told => {
+                            tracing::warn!(
+                                "cannot tell whether the agent, process {}, still runs: {error}",
+                                holder.pid
+                            );
+                            told = true;
+                        }
+                        Err(_) => {}
+                    }
                     sleep(LOOK_EVERY).await;
                 }
-                "its end was not seen".to_owned()
             }
         }
+        "its end was not seen".to_owned()
     }
 }
 
 impl KeeperConfig {
-    fn told(&self) -> Told {
-        Told {
+    fn told(&self) -> std::io::Result<Told> {
+        // Another build is another file, or was written at another time, even where the version is the same.
+        let program = fs::metadata(env::own_program()?)?;
+        Ok(Told {
             server: self.server.clone(),
             nodes: self.nodes.iter().map(ToString::to_string).collect(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: self.environment.clone(),
+            program: format!(
+                "{} {}:{} {}.{:09}",
+                env!("CARGO_PKG_VERSION"),
+                program.dev(),
+                program.ino(),
+                program.mtime(),
+                program.mtime_nsec()
+            ),
+        })
+    }
+
+    /// Another agent, unless one runs already after all.
+    async fn find_or_spawn(&self) -> Outcome<Agent> {
+        match Holder::find(&self.data).await? {
+            Some(holder) => Ok(Agent::Found(holder)),
+            None => Ok(Agent::Ours(Box::new(self.spawn()?))),
         }
     }
 
@@ -171,10 +206,9 @@ impl KeeperConfig {
     }
 
     fn spawn(&self) -> Outcome<Child> {
-        let failed = |error: std::io::Error| Failure::general("cannot start the agent").because(error);
-        let log = self.open_log().map_err(failed)?;
-        self.told().save(&self.data).map_err(failed)?;
-        let program = env::own_program().map_err(failed)?;
+        let log = self.open_log().map_err(cannot_start)?;
+        self.told().and_then(|told| told.save(&self.data)).map_err(cannot_start)?;
+        let program = env::own_program().map_err(cannot_start)?;
         let mut command = Command::new(program);
         command
             .arg0("fogline")
@@ -184,24 +218,21 @@ impl KeeperConfig {
             .arg(&self.token_file)
             .arg("--data")
             .arg(&self.data)
-            .args(["--log-level", &self.log_level]);
-        match &self.settings_file {
-            Some(file) => command.arg("--config").arg(file),
-            None => command.arg("--no-system-settings"),
-        };
+            // All of its settings are in its environment.
+            .arg("--no-system-settings");
         for node in &self.nodes {
             command.arg("--node").arg(node.to_string());
         }
-        // The first administrator's password is nobody's business down there.
-        command.env_remove("FOGLINE_ADMIN_PASSWORD");
         command
+            .env_clear()
+            .envs(&self.environment)
             .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(failed)?)
+            .stdout(log.try_clone().map_err(cannot_start)?)
             .stderr(log)
             .process_group(0)
             .kill_on_drop(false)
             .spawn()
-            .map_err(failed)
+            .map_err(cannot_start)
     }
 
     fn open_log(&self) -> std::io::Result<File> {
@@ -214,22 +245,35 @@ impl KeeperConfig {
     }
 }
 
+fn cannot_start(error: std::io::Error) -> Failure {
+    Failure::general("cannot start the agent").because(error)
+}
+
 /// Stops an agent that somebody else started.
 async fn stop_found(holder: Holder, data: &Path) -> Outcome {
+    let mut doubt = None;
     for (sent, within) in [(Signal::TERM, STOP_WITHIN), (Signal::KILL, Duration::from_secs(5))] {
-        if !holder.still_runs(data) {
-            return Ok(());
-        }
-        signal(holder.pid, sent)?;
         let deadline = Instant::now() + within;
+        let mut signalled = false;
         while Instant::now() < deadline {
-            if !holder.still_runs(data) {
-                return Ok(());
+            match holder.still_runs(data) {
+                Ok(false) => return Ok(()),
+                Ok(true) if signalled => {}
+                Ok(true) => {
+                    signal(holder.pid, sent)?;
+                    signalled = true;
+                }
+                // Whose process id it is now is not known: nobody is signalled, and nobody says that it is gone.
+                Err(error) => doubt = Some(error),
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
-    Err(Failure::general(format!("the agent with process id {} cannot be stopped", holder.pid)))
+    let failure = Failure::general(format!("the agent with process id {} cannot be stopped", holder.pid));
+    Err(match doubt {
+        Some(error) => failure.because(error),
+        None => failure,
+    })
 }
 
 fn signal(pid: i32, signal: Signal) -> Outcome {
@@ -237,5 +281,80 @@ fn signal(pid: i32, signal: Signal) -> Outcome {
     match kill_process(pid, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(errno) => Err(Failure::general(format!("cannot stop the agent with process id {pid}")).because(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(data: &Path) -> KeeperConfig {
+        KeeperConfig {
+            data: data.to_owned(),
+            server: "127.0.0.1:1".to_owned(),
+            token_file: data.join("token"),
+            nodes: Vec::new(),
+            environment: BTreeMap::from([("FOGLINE_AGENT_PORTS".to_owned(), "15000-15099".to_owned())]),
+        }
+    }
+
+    /// A process that holds the lock of `data`, as an agent does.
+    async fn holder(data: &Path) -> Child {
+        let script = "exec 9>>\"$0\"; flock -n 9 || exit 1; echo $$ >\"$0\"; exec sleep 1000";
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(data.join("agent.lock")).kill_on_drop(true);
+        let child = command.spawn().expect("sh runs");
+        for _ in 0..1_000 {
+            if Holder::glance(data).is_some() {
+                return child;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody took the lock");
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_the_lock_at_the_end_is_stopped() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut other = holder(dir.path()).await;
+        // The keeper believes in an agent that is long gone.
+        let keeper = Keeper { config: config(dir.path()), running: Agent::Found(Holder { pid: i32::MAX }) };
+        keeper.stop().await.expect("stopped");
+        let left = Holder::find(dir.path()).await.expect("looked");
+        // Where it was stopped, there is nothing to kill.
+        let _ = other.kill().await;
+        assert_eq!(left, None);
+    }
+
+    #[tokio::test]
+    async fn no_second_agent_is_started_beside_one_that_runs() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut other = holder(dir.path()).await;
+        let agent = config(dir.path()).find_or_spawn().await.expect("found");
+        let pid = other.id().expect("it runs").cast_signed();
+        other.kill().await.expect("killed");
+        assert!(matches!(agent, Agent::Found(holder) if holder.pid == pid), "{agent:?}");
+    }
+
+    #[tokio::test]
+    async fn where_nobody_can_look_nobody_says_that_nothing_is_left() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("no-directory");
+        fs::write(&file, "").expect("written");
+        let keeper = Keeper { config: config(&file), running: Agent::Found(Holder { pid: i32::MAX }) };
+        keeper.stop().await.expect_err("it is not known");
+        config(&file).find_or_spawn().await.expect_err("it is not known");
+    }
+
+    #[test]
+    fn an_agent_that_was_told_other_settings_is_another() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = config(dir.path());
+        let told = config.told().expect("known");
+        told.save(dir.path()).expect("written");
+        assert_eq!(Told::load(dir.path()).as_ref(), Some(&told));
+        let mut other = config.clone();
+        other.environment.insert("FOGLINE_AGENT_PORTS".to_owned(), "16000-16099".to_owned());
+        assert_ne!(other.told().expect("known"), told);
     }
 }

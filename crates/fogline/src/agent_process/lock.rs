@@ -4,8 +4,9 @@
 //! `agent.told.json` before it starts one. Invariant: a process id is only believed while the lock is held and the process
 //! has that very file open, so one that something else got after a crash or a reboot is never signalled.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,8 +29,10 @@ pub struct Told {
     pub server: String,
     /// The nodes it presents, as flags.
     pub nodes: Vec<String>,
-    /// The version of its program.
-    pub version: String,
+    /// Its whole environment, and by that its settings.
+    pub environment: BTreeMap<String, String>,
+    /// The very file of its program.
+    pub program: String,
 }
 
 /// How often, and how long apart, a lock is looked at whose holder has not written its process id yet.
@@ -61,8 +64,23 @@ impl Holder {
     }
 
     /// Whether it runs still.
-    pub fn still_runs(self, data: &Path) -> bool {
-        matches!(look(data), Ok(Look::Held(holder)) if holder == self)
+    ///
+    /// # Errors
+    /// When that cannot be told. It then counts as running, and nobody may be signalled.
+    pub fn still_runs(self, data: &Path) -> io::Result<bool> {
+        match look(data)? {
+            Look::Free => Ok(false),
+            Look::Held(holder) => Ok(holder == self),
+            Look::Unnamed => Err(io::Error::other(format!("somebody holds {}", lock_path(data).display()))),
+        }
+    }
+
+    /// Who runs on `data`, by one look.
+    pub fn glance(data: &Path) -> Option<Self> {
+        match look(data) {
+            Ok(Look::Held(holder)) => Some(holder),
+            _ => None,
+        }
     }
 }
 
@@ -76,7 +94,7 @@ impl Told {
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn save(&self, data: &Path) -> std::io::Result<()> {
+    pub fn save(&self, data: &Path) -> io::Result<()> {
         let temporary = data.join(".agent.told.new");
         fs::write(&temporary, serde_json::to_vec(self).expect("plain fields serialise"))?;
         fs::rename(temporary, told_path(data))
@@ -89,10 +107,10 @@ enum Look {
     Unnamed,
 }
 
-fn look(data: &Path) -> std::io::Result<Look> {
+fn look(data: &Path) -> io::Result<Look> {
     let path = lock_path(data);
     let mut file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Look::Free),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Free),
         other => other?,
     };
     // A shared lock is refused only by the agent's exclusive one, so that two who look do not see each other.
@@ -136,12 +154,15 @@ mod tests {
         // Left behind by an agent before: that process does not have the file open.
         write!(file, "1").expect("written");
         assert!(matches!(look(dir.path()), Ok(Look::Unnamed)));
+        Holder { pid: 1 }.still_runs(dir.path()).expect_err("nobody can tell who holds it");
         fs::write(lock_path(dir.path()), format!("{}\n", std::process::id())).expect("written");
         let holder = Holder::find(dir.path()).await.expect("looked").expect("held");
         assert_eq!(holder.pid, i32::try_from(std::process::id()).expect("a pid"));
-        assert!(holder.still_runs(dir.path()));
+        assert!(holder.still_runs(dir.path()).expect("looked"));
         drop(file);
         assert_eq!(Holder::find(dir.path()).await.expect("looked"), None);
-        assert!(!holder.still_runs(dir.path()));
+        assert!(!holder.still_runs(dir.path()).expect("looked"));
+        let no_directory = lock_path(dir.path());
+        holder.still_runs(&no_directory).expect_err("what cannot be looked at is not gone");
     }
 }

@@ -8,5 +8,6 @@ mod node_flag;
 mod sweep;
 
 pub use child::{Keeper, KeeperConfig};
+pub use lock::Holder;
 pub use node_flag::NodeFlag;
 pub use sweep::stop_replicas;

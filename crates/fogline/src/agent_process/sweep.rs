@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use fogline_agent::driver::{AdoptedState, Driver, ProcessConfig, ProcessDriver, Signal};
+use fogline_agent::driver::{AdoptedState, Driver, DriverEvent, ProcessConfig, ProcessDriver, Signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -29,8 +29,8 @@ pub async fn stop_replicas(data: &Path) -> Outcome<usize> {
     let (events, mut ends) = mpsc::channel(64);
     let config = ProcessConfig::new(data.to_owned(), BTreeMap::new());
     let driver = Driver::Process(ProcessDriver::new(config, events).map_err(failed)?);
-    let alive: Vec<_> =
-        driver.adopt().await.into_iter().filter(|one| one.state == AdoptedState::Alive).map(|one| one.order).collect();
+    let runs = |state: &AdoptedState| matches!(state, AdoptedState::Alive | AdoptedState::Held { .. });
+    let alive: Vec<_> = driver.adopt().await.into_iter().filter(|one| runs(&one.state)).map(|one| one.order).collect();
     let found = alive.len();
     let mut left: BTreeMap<_, _> = alive.iter().map(|order| (order.replica_id, order)).collect();
     let grace = alive.iter().map(|order| Duration::from_secs(order.template.grace_s.into())).max().unwrap_or_default();
@@ -43,12 +43,12 @@ pub async fn stop_replicas(data: &Path) -> Outcome<usize> {
         }
         let deadline = Instant::now() + within;
         while !left.is_empty() {
-            let Ok(Some(fogline_agent::driver::DriverEvent::Exited { replica_id, .. })) =
-                timeout_at(deadline, ends.recv()).await
-            else {
-                break;
-            };
-            left.remove(&replica_id);
+            match timeout_at(deadline, ends.recv()).await {
+                Ok(Some(DriverEvent::Exited { replica_id, .. })) => drop(left.remove(&replica_id)),
+                // One that could not be made out before: it is among those that were signalled.
+                Ok(Some(DriverEvent::Adopted(_))) => {}
+                Ok(None) | Err(_) => break,
+            }
         }
     }
     if left.is_empty() {

@@ -9,6 +9,7 @@ use fogline_agent::ports::PortRange;
 use crate::agent_process::NodeFlag;
 use crate::env::Environment;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::output::say;
 use crate::settings::{FileChoice, Settings};
 use crate::{logging, signals};
 
@@ -91,7 +92,9 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
     config.address.clone_from(&settings.get("agent.address").value);
     config.stop_replicas_on_exit = args.stop_replicas;
     config.validate().map_err(|reason| Failure::new(Exit::Usage, reason))?;
-    let stop = signals::stop_token()?;
+    let stop = signals::stop_token(|| {
+        say!("ended at once; its replicas run on, and the next agent on the same directory goes on with them");
+    })?;
     fogline_agent::run::run(config, stop).await.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
 }
 

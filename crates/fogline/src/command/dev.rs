@@ -13,7 +13,7 @@ use clap::Args;
 use fogline_agent::config::NodeConfig;
 use fogline_core::quantity::{CpuMillis, Resources};
 
-use crate::agent_process::{Keeper, KeeperConfig, NodeFlag, stop_replicas};
+use crate::agent_process::{Holder, Keeper, KeeperConfig, NodeFlag, stop_replicas};
 use crate::env::Environment;
 use crate::exit::{Failure, Outcome};
 use crate::output::say;
@@ -79,6 +79,7 @@ fn parse_cpu(text: &str) -> Result<CpuMillis, String> {
 
 /// Serves until a signal says stop, or the server ends by itself.
 pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
+    serving::keep_memory_private();
     let choice = args.config.as_deref().map_or(FileChoice::OnlyNamed, FileChoice::Named);
     let flags = [
         ("data", args.data.clone()),
@@ -103,15 +104,17 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     }
     let token_file = config.agent_token_path();
 
-    let stop = signals::stop_token()?;
+    let stop = signals::stop_token({
+        let (data, agent_data) = (data.clone(), agent_data.clone());
+        move || tell_what_is_left(&data, &agent_data)
+    })?;
     let server = serving::start(config, stop.clone()).await?;
     let agent = AgentAddress::of(&data).remember(server.agent_addr).map(|()| KeeperConfig {
         data: agent_data.clone(),
         server: server.agent_addr.to_string(),
         token_file,
         nodes,
-        log_level: settings.get("log.level").value.clone(),
-        settings_file: settings.file.clone(),
+        environment: environment.for_replicas.clone().into_iter().chain(settings.for_agent()).collect(),
     });
     let keeper = match agent {
         Ok(agent) => Keeper::start(agent).await,
@@ -145,6 +148,18 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     let stopped = stop_replicas(&agent_data).await?;
     say!("stopped; {stopped} replicas were stopped, too, and nothing is left running");
     served
+}
+
+/// The last words when a second signal leaves no time to stop anything.
+fn tell_what_is_left(data: &Path, agent_data: &Path) {
+    match Holder::glance(agent_data) {
+        Some(agent) => say!("ended at once: the agent, process {}, and its replicas are left running", agent.pid),
+        None => say!("ended at once: no agent was seen, and replicas may be left running"),
+    }
+    say!("`fogline dev --data {}` goes on with them, and Ctrl-C there, once, stops them", data.display());
+    if let Some(agent) = Holder::glance(agent_data) {
+        say!("`kill {}` ends the agent alone", agent.pid);
+    }
 }
 
 fn greet(server: &serving::Serving, found: bool, online: u32, data: &Path) {

@@ -18,6 +18,9 @@ use crate::session::{ClientArgs, Session};
 /// Lines that may wait for a slow terminal.
 const WAITING_LINES: usize = 1_024;
 
+/// A longer line is shown in parts: a replica that writes no line feed must not fill this machine's memory.
+const LONGEST_LINE_BYTES: usize = 64 * 1_024;
+
 /// Flags of `fogline logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
@@ -97,7 +100,7 @@ async fn print_several(
     query: LogQuery,
     raw: bool,
 ) -> Outcome {
-    let (lines, mut arriving) = mpsc::channel::<String>(WAITING_LINES);
+    let (lines, mut arriving) = mpsc::channel::<Vec<u8>>(WAITING_LINES);
     let mut readers = tokio::task::JoinSet::new();
     for replica in replicas {
         let prefix = prefix(replica);
@@ -105,7 +108,7 @@ async fn print_several(
     }
     drop(lines);
     while let Some(line) = arriving.recv().await {
-        written(writeln!(std::io::stdout().lock(), "{line}"))?;
+        written(std::io::stdout().lock().write_all(&line))?;
     }
     let mut failed = None;
     while let Some(ended) = readers.join_next().await {
@@ -135,7 +138,7 @@ async fn read_lines(
     query: LogQuery,
     raw: bool,
     prefix: String,
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<Vec<u8>>,
 ) -> Outcome {
     let mut log = client.logs(id, replica.id, query).await.map_err(|error| {
         let mut failure = Failure::from(error);
@@ -143,21 +146,116 @@ async fn read_lines(
         failure
     })?;
     let mut cleaner = LogCleaner::default();
-    let mut line = String::new();
+    let mut splitter = LineSplitter::new(prefix);
     while let Some(piece) = log.next().await? {
-        line.push_str(&if raw { String::from_utf8_lossy(&piece).into_owned() } else { cleaner.push(&piece) });
-        while let Some(end) = line.find('\n') {
-            let rest = line.split_off(end + 1);
-            let whole = std::mem::replace(&mut line, rest);
-            if lines.send(format!("{prefix} | {}", whole.trim_end_matches('\n'))).await.is_err() {
+        let split = if raw { splitter.push(&piece) } else { splitter.push(cleaner.push(&piece).as_bytes()) };
+        for line in split {
+            if lines.send(line).await.is_err() {
                 return Ok(());
             }
         }
     }
-    line.push_str(cleaner.finish());
-    if !line.is_empty() {
+    let last = splitter.push(cleaner.finish().as_bytes()).into_iter().chain(splitter.finish());
+    for line in last {
         // Nobody reads any more: then nobody misses it either.
-        let _ = lines.send(format!("{prefix} | {line}")).await;
+        let _ = lines.send(line).await;
     }
     Ok(())
+}
+
+/// Puts whole lines together from pieces that break anywhere, each with whose it is before it.
+struct LineSplitter {
+    prefix: String,
+    /// The beginning of a line whose end has not arrived; never holds a line feed.
+    line: Vec<u8>,
+}
+
+impl LineSplitter {
+    fn new(prefix: String) -> Self {
+        Self { prefix, line: Vec::new() }
+    }
+
+    /// The lines that this piece ends. A line longer than [`LONGEST_LINE_BYTES`] is several.
+    fn push(&mut self, piece: &[u8]) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            let (mut text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
+            while self.line.len() + text.len() > LONGEST_LINE_BYTES {
+                let (now, later) = text.split_at(LONGEST_LINE_BYTES - self.line.len());
+                self.line.extend_from_slice(now);
+                text = later;
+                let rest = self.line.split_off(whole_characters(&self.line));
+                lines.push(self.take());
+                self.line = rest;
+            }
+            self.line.extend_from_slice(text);
+            if ends {
+                lines.push(self.take());
+            }
+        }
+        lines
+    }
+
+    /// What is left when nothing more comes.
+    fn finish(&mut self) -> Option<Vec<u8>> {
+        (!self.line.is_empty()).then(|| self.take())
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let line = std::mem::take(&mut self.line);
+        [self.prefix.as_bytes(), b" | ", &line, b"\n"].concat()
+    }
+}
+
+/// How many of these bytes there are without a character that is not finished at their end.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last() {
+        Some(chunk) if std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none()) => {
+            bytes.len() - chunk.invalid().len()
+        }
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_wherever_a_piece_breaks() {
+        let log = "first\n\nzwölf 漢\nlast".as_bytes();
+        for cut in 0..=log.len() {
+            let mut splitter = LineSplitter::new("a".to_owned());
+            let mut lines = splitter.push(&log[..cut]);
+            lines.extend(splitter.push(&log[cut..]));
+            lines.extend(splitter.finish());
+            assert_eq!(lines.concat(), "a | first\na | \na | zwölf 漢\na | last\n".as_bytes(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_shown_in_parts_of_whole_characters() {
+        let text = "xö漢".repeat(100_000);
+        for piece_bytes in [7, 4_096, LONGEST_LINE_BYTES + 1, text.len()] {
+            let mut splitter = LineSplitter::new("a".to_owned());
+            let mut lines = Vec::new();
+            for piece in text.as_bytes().chunks(piece_bytes) {
+                lines.extend(splitter.push(piece));
+                assert!(splitter.line.len() <= LONGEST_LINE_BYTES);
+            }
+            lines.extend(splitter.finish());
+            assert!(lines.iter().all(|line| line.len() <= LONGEST_LINE_BYTES + "a | \n".len()));
+            let shown: Vec<String> =
+                lines.into_iter().map(|line| String::from_utf8(line).expect("whole characters")).collect();
+            let joined: String =
+                shown.iter().map(|line| line.trim_start_matches("a | ").trim_end_matches('\n')).collect();
+            assert_eq!(joined, text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_passes_as_it_is() {
+        let mut splitter = LineSplitter::new("a".to_owned());
+        assert_eq!(splitter.push(b"\xff\xfe\n"), [b"a | \xff\xfe\n"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use fogline_api::http::{NodeResponse, NodeStatus, PatchNodeRequest};
+use fogline_core::id::ReplicaId;
 
 use crate::env::Environment;
 use crate::exit::{Exit, Failure, Outcome};
@@ -29,6 +30,8 @@ enum NodeCommand {
     Drain(OneNode),
     /// Remove a node that holds nothing
     Delete(DeleteNode),
+    /// Stop a replica that runs on a node and is in no list of the cluster, as after a restored backup
+    StopUnlisted(StopUnlisted),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +59,16 @@ struct DeleteNode {
     client: ClientArgs,
 }
 
+#[derive(Debug, Args)]
+struct StopUnlisted {
+    /// Name or id of the node
+    node: String,
+    /// Id of the replica, as `fogline node list` shows it
+    replica: ReplicaId,
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
 /// Lists or changes nodes.
 pub async fn run(args: NodeArgs, environment: &Environment) -> Outcome {
     match args.command {
@@ -78,6 +91,12 @@ pub async fn run(args: NodeArgs, environment: &Environment) -> Outcome {
             let node = find(&session, &delete.node).await?;
             session.changing_client().await?.delete_node(node.id, delete.force).await?;
             session.output.print(&node, |paint| format!("{}: deleted", paint.strong(&node.name)))
+        }
+        Some(NodeCommand::StopUnlisted(stop)) => {
+            let session = Session::open(&stop.client, environment)?;
+            let node = find(&session, &stop.node).await?;
+            let node = session.changing_client().await?.stop_unlisted(node.id, stop.replica).await?;
+            session.output.print(&node, |paint| format!("{}: told to stop {}", paint.strong(&node.name), stop.replica))
         }
     }
 }
@@ -131,8 +150,22 @@ async fn list(session: &Session) -> Outcome {
                 node.last_seen_at.map_or_else(|| "-".to_owned(), age),
             ]);
         }
-        table.render("no nodes; `fogline agent` adds this machine")
+        let mut text = table.render("no nodes; `fogline agent` adds this machine");
+        for node in &nodes {
+            text.push_str(&unlisted(node));
+        }
+        text
     })
+}
+
+/// What runs on a node and should not, or was forgotten. For people to decide.
+fn unlisted(node: &NodeResponse) -> String {
+    let of = |replica| format!("\n{} runs {replica}, which is in no list of this cluster", clean(&node.name));
+    let mut text: String = node.unlisted.iter().map(of).collect();
+    if !text.is_empty() {
+        text.push_str(&format!("; `fogline node stop-unlisted {} REPLICA` stops it", clean(&node.name)));
+    }
+    text
 }
 
 /// One word, the most important one.
@@ -145,4 +178,28 @@ fn status(node: &NodeResponse) -> String {
         (NodeStatus::Active, ..) => "active",
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_runs_without_a_row_is_named_with_what_to_do_about_it() {
+        let of = |unlisted: &[&str]| {
+            let zero = serde_json::json!({"cpu": 0, "memory": 0, "gpu": 0, "storage": 0});
+            let node = serde_json::json!({
+                "id": "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3", "name": "one", "region": "r", "zone": "z", "status": "idle",
+                "cordoned": false, "draining": false, "runtimes": [], "labels": {}, "capacity": zero, "free": zero,
+                "replicas": 0, "unlisted": unlisted,
+                "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            });
+            super::unlisted(&serde_json::from_value(node).expect("a node"))
+        };
+        assert_eq!(of(&[]), "");
+        let (first, second) = ("0192f0c1-2d3e-7a4b-8c5d-000000000001", "0192f0c1-2d3e-7a4b-8c5d-000000000002");
+        let text = of(&[first, second]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text:?}");
+        assert!(lines[1].starts_with(&format!("one runs {first}")), "{text}");
+        assert!(lines[2].contains(second) && lines[2].contains("fogline node stop-unlisted one REPLICA"), "{text}");
+    }
 }

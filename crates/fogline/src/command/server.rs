@@ -39,6 +39,7 @@ pub struct ServerArgs {
 
 /// Serves until a signal says stop.
 pub async fn run(args: ServerArgs, environment: &Environment) -> Outcome {
+    serving::keep_memory_private();
     let choice = args.config.as_deref().map_or(FileChoice::System, FileChoice::Named);
     let flags = [
         ("data", args.data),
@@ -54,7 +55,9 @@ pub async fn run(args: ServerArgs, environment: &Environment) -> Outcome {
     }
     let config = settings.server_config()?;
     let token_file = config.agent_token_path();
-    let stop = signals::stop_token()?;
+    let stop = signals::stop_token(|| {
+        say!("ended at once; agents and replicas run on, and what was answered is on disk");
+    })?;
     let server = serving::start(config, stop).await?;
     say!("fogline {} serves http://{}", env!("CARGO_PKG_VERSION"), server.http_addr);
     say!("  agents attach with: fogline agent --server {} --token-file {}", server.agent_addr, token_file.display());

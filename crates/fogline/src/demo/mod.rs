@@ -7,11 +7,13 @@ mod leftovers;
 mod script;
 mod stage;
 
+use std::path::Path;
+
 use tokio::time::Instant;
 
 use crate::env::Environment;
 use crate::exit::{Failure, Outcome};
-use crate::output::show;
+use crate::output::{say, show};
 use crate::signals;
 use stage::Stage;
 
@@ -25,8 +27,9 @@ pub async fn run(environment: &Environment, keep_data: bool) -> Outcome {
             .hint("install it, for example with: apt-get install python3")
     })?;
     let started = Instant::now();
-    let stop = signals::stop_token()?;
     let mut stage = Stage::set_up(environment, keep_data)?;
+    let root = stage.root().to_owned();
+    let stop = signals::stop_token(move || clear_away_at_once(&root, keep_data))?;
     let played = tokio::select! {
         played = script::play(&mut stage, &python) => played,
         () = stop.cancelled() => Err(Failure::general("the demo was interrupted")),
@@ -35,4 +38,12 @@ pub async fn run(environment: &Environment, keep_data: bool) -> Outcome {
     played.and(cleared)?;
     show!("\nThat took {:.1} s. Next: `fogline dev`, and the README.", started.elapsed().as_secs_f32());
     Ok(())
+}
+
+/// What a second signal leaves time for: nothing of the demo goes on, in whatever order it ends.
+fn clear_away_at_once(root: &Path, keep_data: bool) {
+    let killed = leftovers::kill_all(root).len();
+    let removed = !keep_data && std::fs::remove_dir_all(root).is_ok();
+    let end = if removed { "is removed" } else { "is kept" };
+    say!("interrupted twice: {killed} processes of the demo were killed; {} {end}", root.display());
 }

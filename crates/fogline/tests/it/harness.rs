@@ -96,6 +96,19 @@ fn clean_command(home: &Path) -> Command {
     command
 }
 
+/// Starts `fogline` in such an environment and does not wait for it; what it says goes to `log`.
+pub fn spawn_in(home: &Path, variables: &[(&str, &str)], args: &[&str], log: &Path) -> Child {
+    let log = File::create(log).expect("a log file");
+    clean_command(home)
+        .args(args)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("fogline starts")
+}
+
 /// Waits until `seen` gives something.
 ///
 /// # Panics
@@ -121,6 +134,10 @@ pub struct Dev {
     /// Where the server answers, such as `http://127.0.0.1:40001`; the same after a restart.
     pub url: String,
     args: Vec<String>,
+    /// What the first administrator's password is said to be; generated where nothing is said.
+    password: Option<&'static str>,
+    /// More that the person who starts it has in the environment.
+    variables: Vec<(&'static str, &'static str)>,
     ports: String,
     starts: u32,
     child: Option<Child>,
@@ -134,6 +151,11 @@ impl Dev {
 
     /// With these flags beside `--data` and `--listen`.
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_as(args, Some(PASSWORD), &[])
+    }
+
+    /// With this password of the first administrator, or a generated one, and this in the environment.
+    pub fn start_as(args: &[&str], password: Option<&'static str>, variables: &[(&'static str, &'static str)]) -> Self {
         let home = tempfile::Builder::new().prefix("fogline-test-").tempdir().expect("a directory");
         // As the kernel shows it in /proc, whatever links lead there.
         let root = fs::canonicalize(home.path()).expect("a path");
@@ -142,6 +164,8 @@ impl Dev {
             home,
             url: String::new(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            password,
+            variables: variables.to_vec(),
             ports: some_ports(),
             starts: 0,
             child: None,
@@ -163,7 +187,8 @@ impl Dev {
             .arg(&self.data)
             .args(["--listen", &listen])
             .args(&self.args)
-            .env("FOGLINE_ADMIN_PASSWORD", PASSWORD)
+            .envs(self.password.map(|password| ("FOGLINE_ADMIN_PASSWORD", password)))
+            .envs(self.variables.iter().copied())
             .env("FOGLINE_AGENT_PORTS", &self.ports)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -188,6 +213,11 @@ impl Dev {
     /// Other flags for the next start.
     pub fn set_args(&mut self, args: &[&str]) {
         self.args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    }
+
+    /// Other ports of replicas for the next start.
+    pub fn set_other_ports(&mut self) {
+        self.ports = some_ports();
     }
 
     /// What the current `fogline dev` process has said so far.

@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fogline_core::id::ReplicaId;
+
 use super::super::StartOrder;
 
 /// Where programs are looked for when nobody says where.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The variable that every process of a replica is recognised by, unless it drops it.
-pub(super) const REPLICA_ID: &str = "FOGLINE_REPLICA_ID";
+const REPLICA_ID: &str = "FOGLINE_REPLICA_ID";
 
 pub(super) fn of(order: &StartOrder, base: &BTreeMap<String, String>, working_dir: &Path) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
@@ -32,6 +34,17 @@ pub(super) fn of(order: &StartOrder, base: &BTreeMap<String, String>, working_di
         env.insert("PORT".to_owned(), port.to_string());
     }
     env
+}
+
+/// The variable as a process of this replica has it.
+pub(super) fn marker(replica_id: ReplicaId) -> String {
+    format!("{REPLICA_ID}={replica_id}")
+}
+
+/// Whether a process has it.
+pub(super) fn has_marker(pid: i32, marker: &str) -> bool {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environ.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Clears away what is kept about a replica whose end is acknowledged.
 //!
-//! Invariant: one rename takes it out of what the next agent adopts, so a crash in between forgets it or keeps it, whole.
+//! Must never take away what runs: the lock says so, whatever this agent knows. Invariant: one rename takes it out of what the next agent adopts, so a crash in between forgets it or keeps it, whole.
 //! Only its output stays, for the last few. Tests: `tests/it/driver.rs`.
 
 use std::fs;
@@ -19,6 +19,19 @@ pub(super) fn forget(inner: &Inner, replica_id: ReplicaId) {
         tracing::warn!(%replica_id, "a replica that runs is not forgotten");
         return;
     }
+    // A replica may run that this agent does not know of. Then it stays to be found by the next one.
+    let _lock = match dir.lock() {
+        Ok(Some(lock)) => lock,
+        Ok(None) => {
+            tracing::error!(%replica_id, "a replica is not forgotten: a process of its last run still holds it");
+            return;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            tracing::warn!(%replica_id, %error, "an ended replica is not cleared away: its lock cannot be taken");
+            return;
+        }
+    };
     if let Some(cgroup) = dir.order().and_then(|order| order.launch.cgroup) {
         cgroup.remove();
     }

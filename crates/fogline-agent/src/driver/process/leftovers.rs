@@ -12,8 +12,9 @@ use fogline_core::id::ReplicaId;
 use rustix::process::Signal;
 
 use super::environment;
+use crate::cgroup::ReplicaCgroup;
 use crate::shim::proc_stat::{self, ProcStat, kill_if};
-use crate::shim::replica_dir::{Order, State};
+use crate::shim::replica_dir::State;
 
 const ROUND: Duration = Duration::from_millis(5);
 const ROUNDS: u32 = 2_000;
@@ -28,19 +29,18 @@ pub(super) enum Seen {
 }
 
 /// Kills until nothing is found, then removes the cgroup.
-pub(super) fn kill(order: &Order, state: Option<&State>, seen: Seen) {
-    let replica_id = order.start.replica_id;
+pub(super) fn kill(replica_id: ReplicaId, cgroup: Option<&ReplicaCgroup>, state: Option<&State>, seen: Seen) {
     // Ids and start times of another boot mean nothing, and nothing of it runs.
     let state = state.filter(|state| state.boot_id == proc_stat::boot_id());
     for _ in 0..ROUNDS {
-        if let Some(cgroup) = &order.launch.cgroup {
+        if let Some(cgroup) = cgroup {
             cgroup.kill();
         }
         let found = find(replica_id, state, seen);
         for stat in &found {
             kill_if(stat.pid, Signal::KILL, |now| now.identity() == stat.identity());
         }
-        let is_empty = order.launch.cgroup.as_ref().is_none_or(crate::cgroup::ReplicaCgroup::remove);
+        let is_empty = cgroup.is_none_or(ReplicaCgroup::remove);
         if found.is_empty() && is_empty {
             return;
         }
@@ -52,7 +52,7 @@ pub(super) fn kill(order: &Order, state: Option<&State>, seen: Seen) {
 /// What is alive of a run.
 fn find(replica_id: ReplicaId, state: Option<&State>, seen: Seen) -> Vec<ProcStat> {
     let me = std::process::id();
-    let marker = format!("{}={replica_id}", environment::REPLICA_ID);
+    let marker = environment::marker(replica_id);
     let is_of_run = |stat: &ProcStat| {
         let by_number = state.is_some_and(|state| {
             let is_program = state.child == Some(stat.identity());
@@ -60,16 +60,11 @@ fn find(replica_id: ReplicaId, state: Option<&State>, seen: Seen) -> Vec<ProcSta
             let in_session = stat.session == state.shim.pid || state.child.is_some_and(|child| stat.pgrp == child.pid);
             is_program || is_shim || (seen == Seen::ToEnd && in_session && stat.start_ticks >= state.shim.start_ticks)
         });
-        by_number || has_marker(stat.pid, &marker)
+        by_number || environment::has_marker(stat.pid, &marker)
     };
     proc_stat::all()
         .unwrap_or_default()
         .into_iter()
         .filter(|stat| u32::try_from(stat.pid) != Ok(me) && !stat.is_dead() && is_of_run(stat))
         .collect()
-}
-
-fn has_marker(pid: i32, marker: &str) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environ.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
 }

@@ -8,6 +8,7 @@
 mod adopt;
 mod environment;
 mod forget;
+mod held;
 mod leftovers;
 mod pidfd;
 mod signal;
@@ -34,6 +35,7 @@ use crate::cgroup::{Cgroups, ReplicaCgroup};
 use crate::logs::LogLimits;
 use crate::shim::proc_stat::ProcessIdentity;
 use crate::shim::replica_dir::ReplicaDir;
+use held::Held;
 use pidfd::Pidfd;
 
 /// How processes are run.
@@ -100,6 +102,8 @@ enum Slot {
         run: u32,
     },
     Running(Arc<Running>),
+    /// Something of an earlier run is there, and cannot be made out.
+    Held(Arc<Held>),
 }
 
 impl Slot {
@@ -107,6 +111,7 @@ impl Slot {
         match self {
             Self::Busy { run } => *run,
             Self::Running(running) => running.run,
+            Self::Held(held) => held.run,
         }
     }
 }
@@ -209,6 +214,11 @@ impl Inner {
         ReplicaDir::at(self.replicas_dir().join(replica_id.to_string()))
     }
 
+    /// What limits a replica, although its order may be unreadable.
+    fn cgroup(&self, replica_id: ReplicaId, dir: &ReplicaDir) -> Option<ReplicaCgroup> {
+        dir.cgroup().or_else(|| self.config.cgroups.find(replica_id))
+    }
+
     /// Nobody panics while holding it, and a map that is whole is worth more than a poisoned one.
     fn runs(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, Slot>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,7 +229,7 @@ impl Inner {
             .values()
             .filter_map(|slot| match slot {
                 Slot::Running(running) => Some(Arc::clone(running)),
-                Slot::Busy { .. } => None,
+                Slot::Busy { .. } | Slot::Held(_) => None,
             })
             .collect()
     }

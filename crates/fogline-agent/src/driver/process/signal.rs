@@ -10,17 +10,19 @@ use fogline_core::id::ReplicaId;
 use rustix::process::{Pid, Signal as Number, kill_process_group};
 
 use super::super::{DriverError, Signal};
-use super::{Inner, Running, Slot, blocking};
+use super::{Inner, Running, Slot, blocking, held};
 use crate::shim::proc_stat::{self, ProcessIdentity, kill_if};
 
 pub(super) async fn send(inner: &Inner, replica_id: ReplicaId, signal: Signal) -> Result<(), DriverError> {
-    let running = match inner.runs().get(&replica_id) {
-        Some(Slot::Running(running)) => Arc::clone(running),
+    let target = match inner.runs().get(&replica_id) {
+        Some(Slot::Running(running)) => Ok(Arc::clone(running)),
+        Some(Slot::Held(held)) => Err(Arc::clone(held)),
         Some(Slot::Busy { .. }) | None => return Err(DriverError::NotRunning(replica_id)),
     };
-    let sent = blocking(move || match signal {
-        Signal::Terminate => to_shim(&running, Number::TERM),
-        Signal::Kill => kill(&running),
+    let sent = blocking(move || match (target, signal) {
+        (Ok(running), Signal::Terminate) => to_shim(&running, Number::TERM),
+        (Ok(running), Signal::Kill) => kill(&running),
+        (Err(held), signal) => held::signal(&held, signal),
     });
     sent.await.flatten().map_err(|source| DriverError::Signal { replica_id, source })
 }

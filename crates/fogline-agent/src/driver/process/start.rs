@@ -10,7 +10,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use fogline_core::spec::Runtime;
@@ -21,8 +22,9 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::super::{Exit, ExitCause, StartError, StartOrder, Started};
 use super::pidfd::Pidfd;
-use super::{Inner, Running, Slot, blocking, environment, leftovers, watch};
+use super::{Inner, Running, Slot, blocking, environment, held, leftovers, watch};
 use crate::cgroup::CgroupLimits;
+use crate::clock::boot_us;
 use crate::shim::proc_stat::ProcessIdentity;
 use crate::shim::program::keep_error;
 use crate::shim::replica_dir::{Ended, Launch, Order, ReplicaDir};
@@ -30,6 +32,7 @@ use crate::shim::{self, sys};
 
 /// A shim that was spawned.
 struct Spawned {
+    child: Child,
     shim: ProcessIdentity,
     shim_fd: OwnedFd,
     stdout: OwnedFd,
@@ -54,8 +57,13 @@ async fn start_whole(inner: &Arc<Inner>, order: StartOrder) -> Result<Started, S
         Entry::Vacant(slot) => slot.insert(Slot::Busy { run: order.run }),
     };
     let result = start_alone(inner, order).await;
-    if result.is_err() {
-        inner.runs().remove(&replica_id);
+    match &result {
+        // Whatever holds it is watched from now on, so that its end is known.
+        Err(StartError::StillRunning { run }) => {
+            held::keep(inner, replica_id, *run, inner.dir(replica_id));
+        }
+        Err(_) => drop(inner.runs().remove(&replica_id)),
+        Ok(_) => {}
     }
     result
 }
@@ -121,7 +129,7 @@ fn record(inner: &Inner, start: StartOrder) -> Result<Order, StartError> {
 
 fn order(inner: &Inner, dir: &ReplicaDir, start: StartOrder) -> Order {
     let template = &start.template;
-    let working_dir = template.working_dir.as_ref().map_or_else(|| dir.cwd(), |path| dir.cwd().join(path));
+    let working_dir = template.working_dir.as_ref().map_or_else(|| dir.cwd(), PathBuf::from);
     let limits = CgroupLimits {
         cpu_millis: template.resources.cpu_millis.0,
         memory_mb: template.resources.memory_mb,
@@ -156,29 +164,47 @@ fn spawn_shim(inner: &Inner, dir: &ReplicaDir) -> io::Result<Spawned> {
         .stdout(Stdio::from(write))
         .stderr(Stdio::from(errors));
     sys::prepare_shim(&mut command);
-    let child = command
+    let mut child = command
         .spawn()
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", inner.config.shim_program.display())))?;
-    // Its id stays its own until it is reaped, which only happens by the descriptor opened here.
+    let (shim, shim_fd) = identify(&child).inspect_err(|_| end_child(&mut child))?;
+    Ok(Spawned { child, shim, shim_fd, stdout })
+}
+
+/// Its id stays its own until it is reaped, which only happens by the descriptor opened here, or by [`end_child`].
+fn identify(child: &Child) -> io::Result<(ProcessIdentity, OwnedFd)> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("a process without an id"))?;
     let shim_fd = pidfd_open(pid, PidfdFlags::empty())?;
     let shim = ProcessIdentity::of(pid.as_raw_nonzero().get())
         .ok_or_else(|| io::Error::other("/proc cannot be read: is it mounted?"))?;
-    Ok(Spawned { shim, shim_fd, stdout })
+    Ok((shim, shim_fd))
+}
+
+/// Leaves no shim behind that nobody could watch. Its program dies with it.
+fn end_child(child: &mut Child) {
+    if let Err(error) = child.kill().and_then(|()| child.wait()) {
+        tracing::error!(pid = child.id(), %error, "a shim that cannot be watched could not be ended");
+    }
 }
 
 async fn wait_for_program(
     inner: &Arc<Inner>,
     order: &Order,
     dir: &ReplicaDir,
-    spawned: Spawned,
+    mut spawned: Spawned,
 ) -> Result<Started, StartError> {
     let program = &order.launch.program;
     let (replica_id, run) = (order.start.replica_id, order.start.run);
     let failed = |error: io::Error| other(program, "watching its shim", &error);
 
-    let shim_fd = Pidfd::new(spawned.shim_fd).map_err(failed)?;
+    let shim_fd = match Pidfd::new(spawned.shim_fd) {
+        Ok(shim_fd) => shim_fd,
+        Err(error) => {
+            let ended = blocking(move || end_child(&mut spawned.child)).await;
+            return Err(failed(ended.err().unwrap_or(error)));
+        }
+    };
     let told = tokio::time::timeout(inner.config.start_deadline, until_closed(spawned.stdout)).await;
     match told {
         Ok(Ok(())) => {}
@@ -234,10 +260,11 @@ async fn until_closed(stdout: OwnedFd) -> io::Result<()> {
 /// Leaves nothing running, and on disk why the run was none.
 fn clear_failed(order: &Order, dir: &ReplicaDir, error: StartError) {
     let run = order.start.run;
-    leftovers::kill(order, dir.state(run).as_ref(), leftovers::Seen::ToEnd);
+    let (replica_id, cgroup) = (order.start.replica_id, order.launch.cgroup.as_ref());
+    leftovers::kill(replica_id, cgroup, dir.state(run).as_ref(), leftovers::Seen::ToEnd);
     if dir.ended(run).is_none() {
         let exit = Exit { code: None, message: error.to_string(), cause: ExitCause::NotStarted(error) };
-        if let Err(error) = dir.write_ended(&Ended { run, boot_us: shim::boot_us(), exit }) {
+        if let Err(error) = dir.write_ended(&Ended { run, boot_us: boot_us(), exit }) {
             tracing::warn!(replica_id = %order.start.replica_id, %error, "the failed start is not on disk");
         }
     }
@@ -245,4 +272,19 @@ fn clear_failed(order: &Order, dir: &ReplicaDir, error: StartError) {
 
 fn other(program: &str, attempted: &str, reason: &dyn std::fmt::Display) -> StartError {
     StartError::Other { program: program.to_owned(), attempted: attempted.to_owned(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_cannot_be_watched_is_ended_and_reaped() {
+        let mut child = Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("started");
+        let (identity, _held) = identify(&child).expect("it is there");
+        assert!(identity.is_alive());
+        end_child(&mut child);
+        assert!(!identity.is_alive());
+        assert!(child.try_wait().expect("reaped").is_some(), "nothing is left to be waited for");
+    }
 }

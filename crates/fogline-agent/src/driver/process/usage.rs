@@ -8,7 +8,7 @@ use fogline_core::observation::ReplicaUsage;
 
 use super::Running;
 use crate::cgroup::Taken;
-use crate::shim::boot_us;
+use crate::clock::boot_us;
 use crate::shim::proc_stat::{self, ProcStat};
 
 /// What was seen last.

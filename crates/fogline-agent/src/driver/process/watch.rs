@@ -7,7 +7,8 @@ use std::sync::{Arc, Weak};
 
 use super::super::{DriverEvent, Exit, ExitCause};
 use super::{Inner, Running, blocking, leftovers};
-use crate::shim;
+use crate::clock::boot_us;
+use crate::shim::proc_stat;
 use crate::shim::replica_dir::{Ended, Order, ReplicaDir, State};
 
 /// Watches a run that is in `inner.runs` already.
@@ -24,10 +25,19 @@ pub(super) fn spawn(inner: &Arc<Inner>, running: Arc<Running>) {
 
 async fn ended(inner: &Weak<Inner>, running: &Running) {
     let (dir, run, cgroup) = (running.dir.clone(), running.run, running.cgroup.clone());
+    let (replica_id, shim, program) = (running.replica_id, running.shim, running.program);
     let exit = blocking(move || {
         let exit = match dir.order().filter(|order| order.start.run == run) {
             Some(order) => exit_of(&dir, &order, dir.state(run).as_ref(), leftovers::Seen::ToEnd),
-            None => shim_killed(),
+            // Its order is gone or damaged: what is known of it here is enough.
+            None => dir.ended(run).map_or_else(
+                || {
+                    let state = State { run, boot_id: proc_stat::boot_id(), shim, child: Some(program) };
+                    leftovers::kill(replica_id, cgroup.as_ref(), Some(&state), leftovers::Seen::ToEnd);
+                    shim_killed()
+                },
+                |ended| ended.exit,
+            ),
         };
         if let Some(cgroup) = cgroup {
             cgroup.remove();
@@ -50,9 +60,9 @@ pub(super) fn exit_of(dir: &ReplicaDir, order: &Order, state: Option<&State>, se
     if let Some(ended) = dir.ended(run) {
         return ended.exit;
     }
-    leftovers::kill(order, state, seen);
+    leftovers::kill(order.start.replica_id, order.launch.cgroup.as_ref(), state, seen);
     let exit = shim_killed();
-    let ended = Ended { run, boot_us: shim::boot_us(), exit };
+    let ended = Ended { run, boot_us: boot_us(), exit };
     if let Err(error) = dir.write_ended(&ended) {
         tracing::warn!(replica_id = %order.start.replica_id, %error, "the end of a run is not on disk");
     }

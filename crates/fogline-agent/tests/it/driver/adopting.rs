@@ -65,7 +65,7 @@ async fn what_ended_meanwhile_is_told_once() {
         .into_iter()
         .map(|one| match one.state {
             AdoptedState::Exited(exit) => (one.order.replica_id, exit.code, exit.cause),
-            AdoptedState::Alive => panic!("{} is not alive", one.order.replica_id),
+            other => panic!("{} has ended: {other:?}", one.order.replica_id),
         })
         .collect();
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
@@ -190,5 +190,62 @@ async fn an_agents_death_is_not_noticed_by_what_it_started() {
     let order = order.clone();
     bench.kill(&order).await;
     bench.no_event();
+    bench.nothing_left();
+}
+
+/// As after a downgrade: a newer agent has written what this one does not know.
+#[tokio::test]
+async fn what_a_newer_agent_has_written_is_adopted_all_the_same() {
+    let mut bench = Bench::new();
+    let order = bench.script("exec sleep 1000");
+    let pid = bench.run(&order).await;
+    bench.end_agent();
+    let path = bench.dir(&order).join("order.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("whole");
+    json["start"]["template"]["resources"]["of_a_later_version"] = 1.into();
+    json["start"]["of_a_later_version"] = 1.into();
+    fs::write(&path, json.to_string()).expect("written");
+    bench.new_agent();
+    let adopted = adopt(&bench).await;
+    let expected = Adopted { order: order.clone(), container_id: Some(pid.to_string()), state: AdoptedState::Alive };
+    assert_eq!(adopted, vec![expected]);
+    bench.kill(&order).await;
+    bench.nothing_left();
+}
+
+#[tokio::test]
+async fn what_runs_is_not_forgotten_even_by_an_agent_that_does_not_know_it() {
+    let mut bench = Bench::new();
+    let order = bench.script("exec sleep 1000");
+    let pid = bench.run(&order).await;
+    bench.new_agent();
+    bench.driver().forget(order.replica_id);
+    assert!(bench.dir(&order).join("order.json").exists(), "the next agent finds it");
+    assert_eq!(adopt(&bench).await.len(), 1);
+    assert!(is_alive(pid));
+    bench.kill(&order).await;
+    bench.driver().forget(order.replica_id);
+    assert!(!bench.dir(&order).exists());
+    bench.nothing_left();
+}
+
+/// An order that nobody can read, and no shim any more, but something of the run is left.
+#[tokio::test]
+async fn what_is_left_of_a_run_with_a_damaged_order_is_ended() {
+    let mut bench = Bench::new();
+    let order = bench.script("setsid sleep 1000 & echo ready; exec sleep 1000");
+    bench.run(&order).await;
+    bench.until_said(&order, "ready").await;
+    bench.end_agent();
+    fs::write(bench.dir(&order).join("order.json"), "{\"start\":").expect("written");
+    kill_9(bench.shim_pid(&order));
+    bench.new_agent();
+    assert_eq!(adopt(&bench).await, vec![]);
+    bench.nothing_left();
+    // The replica can be started again: what is known of it is how often it was started.
+    let mut again = order.clone();
+    again.run = 2;
+    bench.run(&again).await;
+    bench.kill(&again).await;
     bench.nothing_left();
 }

@@ -125,17 +125,22 @@ impl Bench {
         within(self.driver().signal(order.replica_id, signal)).await.expect("signalled");
     }
 
+    pub(super) async fn event(&mut self) -> DriverEvent {
+        within(self.events.recv()).await.expect("an event")
+    }
+
     /// The next event, which must be the end of this run.
     pub(super) async fn exit(&mut self, order: &StartOrder) -> Exit {
-        let event = within(self.events.recv()).await.expect("an event");
-        let DriverEvent::Exited { replica_id, run, exit } = event;
+        let event = self.event().await;
+        let DriverEvent::Exited { replica_id, run, exit } = event else { panic!("{event:?} is no end") };
         assert_eq!((replica_id, run), (order.replica_id, order.run));
         exit
     }
 
     /// The end of any run.
     pub(super) async fn any_exit(&mut self) -> (ReplicaId, Exit) {
-        let DriverEvent::Exited { replica_id, exit, .. } = within(self.events.recv()).await.expect("an event");
+        let event = self.event().await;
+        let DriverEvent::Exited { replica_id, exit, .. } = event else { panic!("{event:?} is no end") };
         (replica_id, exit)
     }
 

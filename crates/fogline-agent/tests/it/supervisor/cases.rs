@@ -1,6 +1,6 @@
 //! The cases that people know.
 
-use fogline_agent::driver::{Signal, StartError};
+use fogline_agent::driver::{Adopted, AdoptedState, Signal, StartError};
 use fogline_agent::supervisor::{CRASH_LOOP, Input};
 use fogline_core::assignment::Want;
 use fogline_core::observation::ReportedState;
@@ -357,4 +357,76 @@ fn without_a_check_it_runs_when_it_runs() {
     world.started(id(1));
     world.pass(100 * SECOND_US);
     assert!(world.reports[&id(1)].ready && world.probes.is_empty());
+}
+
+/// A running replica, and a new agent that cannot make it out.
+fn held() -> World {
+    let mut world = running();
+    world.is_blind = true;
+    world.restart_agent();
+    world.pass(600 * SECOND_US);
+    world
+}
+
+#[test]
+fn what_holds_a_replica_counts_as_running_and_nothing_is_done_to_it() {
+    let mut world = held();
+    let report = &world.reports[&id(1)];
+    assert_eq!((report.state, report.ready, report.restarts), (ReportedState::Running, true, 0));
+    let message = report.message.clone().expect("why");
+    assert!(
+        message.contains("a process of an earlier run still holds it") && message.contains("order.json"),
+        "{message}"
+    );
+    assert_eq!((world.take_signals(), world.runs[&id(1)].order.run), (vec![], 1));
+    assert_eq!(world.supervisor.running(), 1);
+    // It ends, and is started anew.
+    world.exits(id(1), 3);
+    world.pass(SECOND_US);
+    assert_eq!(world.runs[&id(1)].order.run, 2);
+}
+
+#[test]
+fn what_holds_a_replica_can_be_stopped() {
+    let mut world = held();
+    world.assign(&[(id(1), Want::Stop)]);
+    assert_eq!(world.take_signals(), [Signal::Terminate]);
+    assert!(!world.reports[&id(1)].ready);
+    world.pass(10 * SECOND_US);
+    assert_eq!(world.take_signals(), [Signal::Kill]);
+    world.pass(5 * SECOND_US);
+    assert_eq!(world.take_signals(), [Signal::Kill], "until it has worked");
+    world.exits(id(1), 137);
+    assert_eq!(world.state(id(1)), ReportedState::Stopped);
+    world.assign(&[]);
+    assert!(world.forgotten.contains(&id(1)));
+}
+
+#[test]
+fn what_can_be_made_out_later_is_watched_from_then_on() {
+    let mut world = held();
+    let order = world.runs[&id(1)].order.clone();
+    let adopted = Adopted { order, container_id: Some("7".to_owned()), state: AdoptedState::Alive };
+    world.step(Input::Adopted(Box::new(adopted)));
+    let report = &world.reports[&id(1)];
+    assert_eq!((report.ready, report.container_id.as_deref(), report.message.as_deref()), (true, Some("7"), None));
+    world.pass_answering(60 * SECOND_US, false);
+    assert!(!world.reports[&id(1)].ready, "it is asked again");
+    assert_eq!(world.take_signals(), []);
+}
+
+#[test]
+fn a_start_that_an_earlier_run_is_in_the_way_of_is_no_crash() {
+    let mut world = World::new(template());
+    world.assign(&[(id(1), Want::Run)]);
+    world.step(Input::StartFailed { replica_id: id(1), run: 1, error: StartError::StillRunning { run: 0 } });
+    world.pass(600 * SECOND_US);
+    let report = &world.reports[&id(1)];
+    assert_eq!((report.state, report.restarts, world.runs[&id(1)].order.run), (ReportedState::Starting, 0, 1));
+    assert!(report.message.as_ref().is_some_and(|message| message.contains("earlier run still holds")));
+    // Whichever run that was, it is over.
+    world.step(Input::Exited { replica_id: id(1), run: 0, exit: super::world::exit(1) });
+    world.runs.get_mut(&id(1)).expect("ordered").state = RunState::Ended(1);
+    world.pass(SECOND_US);
+    assert_eq!(world.runs[&id(1)].order.run, 2);
 }

@@ -69,6 +69,8 @@ pub struct World {
     /// Runs that were said to be ready.
     ready_runs: BTreeSet<(ReplicaId, u32)>,
     last_list: Vec<(ReplicaId, Want)>,
+    /// The driver cannot make out what runs.
+    pub is_blind: bool,
     pub template: Arc<ReplicaTemplate>,
 }
 
@@ -93,6 +95,7 @@ impl World {
             forgotten: BTreeSet::new(),
             ready_runs: BTreeSet::new(),
             last_list: Vec::new(),
+            is_blind: false,
             template: Arc::new(template),
         }
     }
@@ -148,6 +151,7 @@ impl World {
                 container_id: Some("1".to_owned()),
                 state: match run.state {
                     RunState::Ended(code) => AdoptedState::Exited(exit(code)),
+                    _ if self.is_blind => AdoptedState::Held { why: "its order.json is damaged".to_owned() },
                     _ => AdoptedState::Alive,
                 },
             });

@@ -51,7 +51,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
         let (parts, bytes) = read(request, app.shared.config.max_body_bytes).await?;
-        Ok(Self { value: parse(&bytes)?, key: idempotency_key(&parts, &bytes)? })
+        Ok(Self { value: parse(&bytes)?, key: idempotency_key(&app.fingerprints, &parts, &bytes)? })
     }
 }
 
@@ -64,7 +64,7 @@ impl FromRequest<App> for NoBody {
         if !(text.is_empty() || text.starts_with(b"{") && text[1..].trim_ascii_start() == b"}") {
             return Err(ApiError::field("body", "is not empty, and this call takes none", "no body, or {}"));
         }
-        Ok(Self { key: idempotency_key(&parts, b"")? })
+        Ok(Self { key: idempotency_key(&app.fingerprints, &parts, b"")? })
     }
 }
 

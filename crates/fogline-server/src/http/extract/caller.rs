@@ -14,6 +14,7 @@ use fogline_core::id::{SessionId, UserId};
 use fogline_core::record::{Role, UserRecord};
 
 use crate::http::App;
+use crate::http::guard::{Identified, changes};
 use crate::http::limits::Asker;
 use crate::http::problem::{ApiError, ApiResult};
 
@@ -93,6 +94,12 @@ impl FromRequestParts<App> for Caller {
         match authenticate(parts, app, remote).await {
             Ok(caller) => {
                 app.limits.admit(Asker::User(caller.user.id), now)?;
+                if changes(&parts.method) {
+                    app.refusals.admit(caller.user.id, now)?;
+                }
+                if let Some(identified) = parts.extensions.get::<Identified>() {
+                    identified.set(caller.user.id);
+                }
                 Ok(caller)
             }
             Err(error) => {

@@ -12,5 +12,6 @@ mod target;
 pub use body::{Body, NoBody, OpenBody};
 pub use caller::{Admin, Caller, Remote};
 pub(super) use field::{field_error, list_for_object};
+pub use key::Fingerprints;
 pub use params::{Paging, Params, page_request};
-pub use target::{PathId, PathIds, deployment_to_change, visible_deployment, visible_user};
+pub use target::{PathId, PathIds, canonical_id, deployment_to_change, visible_deployment, visible_user};

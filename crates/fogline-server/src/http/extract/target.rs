@@ -1,6 +1,11 @@
 //! Which object a path means: an id, or a name of the caller's own.
 //!
+//! An id is only what is written as ids are, with its hyphens: 32 hexadecimal digits are a name like any other.
+//!
 //! Invariant: an object that is not the caller's is answered exactly as one that is not there.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -41,6 +46,11 @@ impl FromRequestParts<App> for PathIds {
     }
 }
 
+/// The id that this is the text of, in lower or upper case.
+pub fn canonical_id<T: FromStr + Display>(text: &str) -> Option<T> {
+    text.parse::<T>().ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
+}
+
 /// No id or name is written in bytes that are no UTF-8.
 fn unreadable(parts: &Parts) -> ApiError {
     ApiError::not_found("path", parts.uri.path())
@@ -52,7 +62,7 @@ fn unreadable(parts: &Parts) -> ApiError {
 /// 404.
 pub async fn visible_deployment(app: &App, caller: &Caller, id: &str) -> ApiResult<DeploymentRecord> {
     let not_found = || ApiError::not_found("deployment", id);
-    if let Ok(id) = id.parse::<DeploymentId>() {
+    if let Some(id) = canonical_id::<DeploymentId>(id) {
         let record = app.shared.store.deployment(id).await?.ok_or_else(not_found)?;
         let visible = caller.is_admin() || record.user_id == caller.user.id;
         return if visible && record.status != DeploymentStatus::Deleted { Ok(record) } else { Err(not_found()) };
@@ -74,7 +84,7 @@ pub async fn deployment_to_change(
     id: &str,
     key: Option<&IdempotencyKey>,
 ) -> ApiResult<DeploymentId> {
-    if let Ok(id) = id.parse() {
+    if let Some(id) = canonical_id(id) {
         return Ok(id);
     }
     let missing = match visible_deployment(app, caller, id).await {
@@ -96,9 +106,9 @@ pub async fn deployment_to_change(
 /// # Errors
 /// 404.
 pub async fn visible_user(app: &App, id: &str) -> ApiResult<UserRecord> {
-    let found = match id.parse::<UserId>() {
-        Ok(id) => app.shared.store.user(id).await?,
-        Err(_) => app.shared.store.user_by_name(id).await?,
+    let found = match canonical_id::<UserId>(id) {
+        Some(id) => app.shared.store.user(id).await?,
+        None => app.shared.store.user_by_name(id).await?,
     };
     found.ok_or_else(|| ApiError::not_found("user", id))
 }

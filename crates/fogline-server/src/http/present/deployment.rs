@@ -1,23 +1,22 @@
 //! Deployments, and how far they are true.
 
+use std::collections::HashMap;
+
 use fogline_api::http::{DeploymentHealth, DeploymentResponse, DeploymentSummary, HealthSummary};
+use fogline_core::id::DeploymentId;
 use fogline_core::record::{DeploymentRecord, ReplicaRecord};
 use fogline_core::state::{DeploymentStatus, ReplicaStatus};
-use fogline_store::PageRequest;
 
 use super::replica::ready;
 use crate::http::app::Http;
 use crate::http::problem::ApiResult;
-
-/// More live replicas than a deployment can have: the target, those of an update, those on their way out.
-const MAX_LIVE: u32 = 1_000;
 
 /// The replicas of a deployment that are not gone, oldest first.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn live_replicas(app: &Http, record: &DeploymentRecord) -> ApiResult<Vec<ReplicaRecord>> {
-    Ok(app.shared.store.replicas(record.id, &PageRequest::first(MAX_LIVE), false).await?.items)
+    Ok(app.shared.store.live_replicas(&[record.id]).await?)
 }
 
 /// How far what runs is what was asked for.
@@ -59,11 +58,7 @@ pub async fn last_reason(app: &Http, record: &DeploymentRecord) -> ApiResult<Opt
     if record.status.wants_replicas() {
         return Ok(None);
     }
-    let mut page = app.shared.store.history(record.id, &PageRequest::first(fogline_store::MAX_PAGE)).await?;
-    while let Some(next) = page.next.take() {
-        page = app.shared.store.history(record.id, &PageRequest::after(fogline_store::MAX_PAGE, next)).await?;
-    }
-    Ok(page.items.pop().map(|line| line.reason.into_owned()))
+    Ok(app.shared.store.last_history(record.id).await?.map(|line| line.reason.into_owned()))
 }
 
 /// The whole of a deployment.
@@ -88,16 +83,24 @@ pub async fn detail(app: &Http, record: DeploymentRecord) -> ApiResult<Deploymen
     })
 }
 
-/// A line of a list.
+/// The lines of a list, in its order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn summary(app: &Http, record: DeploymentRecord) -> ApiResult<DeploymentSummary> {
-    // A stopped or failed one may still have replicas on their way out; a deleted one is not worth the read.
-    let replicas =
-        if record.status == DeploymentStatus::Deleted { Vec::new() } else { live_replicas(app, &record).await? };
-    let health = health_of(app, &record, &replicas);
-    Ok(DeploymentSummary {
+pub async fn summaries(app: &Http, records: Vec<DeploymentRecord>) -> ApiResult<Vec<DeploymentSummary>> {
+    // A stopped or failed one may still have replicas on their way out; those of a deleted one are not worth the read.
+    let shown = records.iter().filter(|record| record.status != DeploymentStatus::Deleted);
+    let ids: Vec<_> = shown.map(|record| record.id).collect();
+    let mut replicas: HashMap<DeploymentId, Vec<ReplicaRecord>> = HashMap::new();
+    for replica in app.shared.store.live_replicas(&ids).await? {
+        replicas.entry(replica.deployment_id).or_default().push(replica);
+    }
+    let of = |record: &DeploymentRecord| replicas.get(&record.id).map_or(&[][..], Vec::as_slice);
+    Ok(records.iter().map(|record| summary(record, health_of(app, record, of(record)))).collect())
+}
+
+fn summary(record: &DeploymentRecord, health: DeploymentHealth) -> DeploymentSummary {
+    DeploymentSummary {
         health,
         id: record.id,
         name: record.spec.name.clone(),
@@ -111,7 +114,7 @@ pub async fn summary(app: &Http, record: DeploymentRecord) -> ApiResult<Deployme
         revision: record.revision,
         created_at: record.created_at,
         updated_at: record.updated_at,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod node;
 mod replica;
 mod user;
 
-pub use deployment::{detail, health_of, last_reason, live_replicas, summary};
+pub use deployment::{detail, health_of, last_reason, live_replicas, summaries};
 pub use node::nodes;
 pub use replica::replica;
 pub use user::user;

@@ -8,7 +8,7 @@ use crate::http::app::App;
 use crate::http::extract::{Caller, Params};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ReadProblems;
-use crate::http::v1::deployments::list::{Query, list};
+use crate::http::v1::deployments::list::{Query, filter, list};
 
 /// Lists the caller's deployments, oldest first.
 #[utoipa::path(
@@ -21,6 +21,11 @@ pub async fn handler(
     caller: Caller,
     Params(query): Params<Query>,
 ) -> ApiResult<Json<SeedDeploymentList>> {
+    let first = query.cursor.is_none();
+    let filter = filter(&caller, &query);
     let page = list(&app, &caller, query).await?;
-    Ok(Json(SeedDeploymentList { total: page.items.len(), deployments: page.items, next: page.next }))
+    // Where everything is on this page, it was counted already.
+    let whole = first && page.next.is_none();
+    let total = if whole { page.items.len() as u64 } else { app.shared.store.deployment_count(&filter).await? };
+    Ok(Json(SeedDeploymentList { total, deployments: page.items, next: page.next }))
 }

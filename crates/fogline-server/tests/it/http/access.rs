@@ -197,3 +197,35 @@ async fn what_somebody_was_not_allowed_to_do_is_in_the_audit_log() {
     assert_eq!(line["outcome"], "forbidden");
     api.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_without_end_waits_and_fills_no_audit_log() {
+    let api = Api::with_nodes(1).await;
+    let bob = api.user("bob", "user").await;
+    let mine = api.deploy(&bob, "mine", 1).await;
+    let path = format!("/api/v1/deployments/{NOBODY}");
+    let lines = async || {
+        let log = api.get("/api/v1/audit?limit=200", &api.admin).await.ok(200);
+        let items = log["items"].as_array().expect("a list");
+        items.iter().filter(|line| line["outcome"] == "not-found").count()
+    };
+    let mut refused = 0;
+    let late = loop {
+        let answer = api.call("DELETE", &path, Some(&bob), "").await;
+        if answer.status != 404 {
+            break answer;
+        }
+        refused += 1;
+        assert!(refused <= 60, "it goes on and on");
+    };
+    late.problem(429, "too-many-requests");
+    let wait: u64 = late.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(lines().await, 60);
+    let own = api.post(&format!("/api/v1/deployments/{mine}/scale"), &bob, json!({"replicas": 2})).await;
+    own.problem(429, "too-many-requests");
+    api.get(&format!("/api/v1/deployments/{mine}"), &bob).await.ok(200);
+    api.call("DELETE", &path, Some(&api.admin), "").await.problem(404, "not-found");
+    assert_eq!(lines().await, 61);
+    api.stop().await;
+}

@@ -1,5 +1,7 @@
 //! Deployments over `/api/v1`.
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use super::api::{Answer, Api, spec};
@@ -176,5 +178,51 @@ async fn a_log_that_cannot_be_reached_says_why() {
     let refused = api.get(&format!("{ROOT}/web/logs?tail=10001"), &api.admin).await;
     assert_eq!(refused.problem(400, "invalid-request"), ["tail"]);
     api.get(&format!("{ROOT}/web/logs?replica={id}"), &api.admin).await.problem(404, "not-found");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_hexadecimal_digits_is_a_name() {
+    let api = Api::with_nodes(1).await;
+    let name = "0192f0c12d3e7a4b8c5d6e7f8091a2b3";
+    let id = api.deploy(&api.admin, name, 1).await;
+    let path = format!("{ROOT}/{name}");
+    assert_eq!(api.get(&path, &api.admin).await.ok(200)["id"], json!(id));
+    assert_eq!(api.get(&format!("{ROOT}/{}", id.to_uppercase()), &api.admin).await.ok(200)["id"], json!(id));
+    api.post(&format!("{path}/scale"), &api.admin, json!({"replicas": 2})).await.ok(200);
+    api.call("DELETE", &path, Some(&api.admin), "").await.ok(200);
+    api.user(name, "user").await;
+    assert_eq!(api.get(&format!("/api/v1/users/{name}"), &api.admin).await.ok(200)["username"], json!(name));
+    api.call("DELETE", &format!("/api/v1/users/{name}"), Some(&api.admin), "").await.ok(204);
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explanations_have_few_places() {
+    let api = Api::with_nodes(1).await;
+    api.deploy(&api.admin, "web", 1).await;
+    // The writer is held until this is dropped.
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (tell, entered) = tokio::sync::oneshot::channel();
+    let writer = api.shared().writer.clone();
+    let hold = move |_: &_, _| {
+        tell.send(()).expect("listened to");
+        held.recv().expect_err("nothing is said");
+    };
+    let holding = tokio::spawn(async move { writer.view(hold).await });
+    entered.await.expect("held");
+    let path = format!("{ROOT}/web/explain");
+    let mut waiting: FuturesUnordered<_> = (0..5).map(|_| api.get(&path, &api.admin)).collect();
+    // Four wait for the writer, which is held; so the first that is answered is the fifth.
+    let refused = waiting.next().await.expect("five");
+    refused.problem(503, "busy");
+    assert_eq!(refused.header("retry-after"), "1");
+    api.post(&format!("{ROOT}/explain"), &api.admin, spec("new", 1)).await.problem(503, "busy");
+    drop(let_go);
+    holding.await.expect("no panic").expect("a look");
+    while let Some(answer) = waiting.next().await {
+        answer.ok(200);
+    }
+    drop(waiting);
     api.stop().await;
 }

@@ -77,6 +77,11 @@ async fn the_examples_of_the_seeds() {
     let list = api.get("/api/deployment/list", &token).await.ok(200);
     assert_eq!((&list["total"], &list["deployments"][0]["name"]), (&json!(1), &json!("web-api")));
 
+    api.deploy(&token, "second", 1).await;
+    let list = api.get("/api/deployment/list?limit=1", &token).await.ok(200);
+    assert_eq!((&list["total"], list["deployments"].as_array().map(Vec::len)), (&json!(2), Some(1)));
+    api.call("DELETE", "/api/v1/deployments/second", Some(&token), "").await.ok(200);
+
     let history = api.get(&format!("/api/v1/deployments/{id}/history"), &token).await.ok(200);
     let lines: Vec<(&str, &str, &str)> = history["items"]
         .as_array()

@@ -3,6 +3,8 @@
 use fogline_core::id::DeploymentId;
 use fogline_core::record::DeploymentRecord;
 
+use sqlx::Row;
+
 use super::{all, one};
 use crate::error::StoreError;
 use crate::filter::DeploymentFilter;
@@ -15,6 +17,12 @@ const OF_ONE: &str = "SELECT * FROM deployments WHERE user_id = ?1 AND (?2 IS NU
     AND (?3 IS NULL OR name = ?3) AND (?4 OR deleted_at IS NULL) AND id > ?5 ORDER BY id LIMIT ?6";
 const OF_ALL: &str = "SELECT * FROM deployments WHERE ?1 IS NULL AND (?2 IS NULL OR status = ?2) \
     AND (?3 IS NULL OR name = ?3) AND (?4 OR deleted_at IS NULL) AND id > ?5 ORDER BY id LIMIT ?6";
+
+/// How many are in the lists above.
+const COUNT_OF_ONE: &str = "SELECT count(*) FROM deployments WHERE user_id = ?1 AND (?2 IS NULL OR status = ?2) \
+    AND (?3 IS NULL OR name = ?3) AND (?4 OR deleted_at IS NULL)";
+const COUNT_OF_ALL: &str = "SELECT count(*) FROM deployments WHERE ?1 IS NULL AND (?2 IS NULL OR status = ?2) \
+    AND (?3 IS NULL OR name = ?3) AND (?4 OR deleted_at IS NULL)";
 
 impl SqliteStore {
     pub(crate) async fn deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, StoreError> {
@@ -37,5 +45,14 @@ impl SqliteStore {
             .bind(page.rows());
         let deployments = all(&self.readers, query, "deployments", row::deployment).await?;
         Ok(Page::of(deployments, page, List::Deployments, |deployment| deployment.id.to_string()))
+    }
+
+    pub(crate) async fn deployment_count(&self, filter: &DeploymentFilter) -> Result<u64, StoreError> {
+        let query = sqlx::query(if filter.user.is_some() { COUNT_OF_ONE } else { COUNT_OF_ALL })
+            .bind(filter.user.map(|id| id.to_string()))
+            .bind(filter.status.map(|status| status.as_str()))
+            .bind(filter.name.clone())
+            .bind(filter.include_deleted);
+        Ok(query.fetch_one(&self.readers).await?.try_get::<i64, _>(0)?.unsigned_abs())
     }
 }

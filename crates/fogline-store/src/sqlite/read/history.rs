@@ -3,7 +3,7 @@
 use fogline_core::id::DeploymentId;
 use fogline_core::record::StatusHistoryRecord;
 
-use super::all;
+use super::{all, one};
 use crate::error::StoreError;
 use crate::page::{List, Page, PageRequest};
 use crate::sqlite::{SqliteStore, row};
@@ -19,5 +19,14 @@ impl SqliteStore {
         let query = sqlx::query(sql).bind(deployment.to_string()).bind(after).bind(page.rows());
         let lines = all(&self.readers, query, "deployment_status_history", row::history).await?;
         Ok(Page::of(lines, page, List::History, |line| line.seq.to_string()))
+    }
+
+    pub(crate) async fn last_history(
+        &self,
+        deployment: DeploymentId,
+    ) -> Result<Option<StatusHistoryRecord>, StoreError> {
+        let sql = "SELECT * FROM deployment_status_history WHERE deployment_id = ?1 ORDER BY seq DESC LIMIT 1";
+        let query = sqlx::query(sql).bind(deployment.to_string());
+        one(&self.readers, query, "deployment_status_history", row::history).await
     }
 }

@@ -33,4 +33,17 @@ impl SqliteStore {
         let replicas = all(&self.readers, query, TABLE, row::replica).await?;
         Ok(Page::of(replicas, page, List::Replicas, |replica| replica.id.to_string()))
     }
+
+    pub(crate) async fn live_replicas(&self, deployments: &[DeploymentId]) -> Result<Vec<ReplicaRecord>, StoreError> {
+        if deployments.is_empty() {
+            return Ok(Vec::new());
+        }
+        // One parameter however many there are, so that it is one statement.
+        let asked = serde_json::to_string(deployments).map_err(|error| StoreError::Database {
+            detail: format!("the deployments cannot be asked for: {error}"),
+        })?;
+        let sql = "SELECT deployment_replicas.* FROM json_each(?1) AS asked JOIN deployment_replicas \
+            ON deployment_id = asked.value WHERE status NOT IN ('stopped', 'failed') ORDER BY deployment_replicas.id";
+        all(&self.readers, sqlx::query(sql).bind(asked), TABLE, row::replica).await
+    }
 }

@@ -25,6 +25,9 @@ pub async fn lines_come_back_in_order(backend: Backend) {
     assert_eq!(lines[0].old_status, "none");
     assert!(lines.windows(2).all(|pair| pair[0].new_status == pair[1].old_status));
     assert_eq!(lines[2..], changes.history[..]);
+    assert_eq!(world.store.last_history(deployment.id).await.expect("reads").as_ref(), lines.last());
+    let nobodys = world.rows.ids.next(now);
+    assert_eq!(world.store.last_history(nobodys).await.expect("reads"), None);
 
     // A line number is given once.
     let twice =

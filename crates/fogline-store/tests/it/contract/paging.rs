@@ -57,6 +57,7 @@ pub async fn every_list_is_complete_and_without_repeats(backend: Backend) {
         assert!(deployments.len() == 11 && deployments.iter().map(|deployment| deployment.created_at).is_sorted());
         let replicas = everything(limit, async |page| store.replicas(id, &page, true).await).await;
         assert!(replicas.len() == 11 && replicas.iter().map(|replica| replica.created_at).is_sorted());
+        assert_eq!(store.live_replicas(&[id]).await.expect("reads"), replicas);
         let lines = everything(limit, async |page| store.history(id, &page).await).await;
         assert_eq!(lines.iter().map(|line| line.seq).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
         let revisions = everything(limit, async |page| store.revisions(id, &page).await).await;
@@ -110,7 +111,9 @@ pub async fn filters_hold_on_every_page(backend: Backend) {
     world.commit(&changes).await;
 
     let count = async |filter: DeploymentFilter| {
-        everything(3, async |page| world.store.deployments(&filter, &page).await).await.len()
+        let listed = everything(3, async |page| world.store.deployments(&filter, &page).await).await.len();
+        assert_eq!(world.store.deployment_count(&filter).await.expect("reads"), listed as u64);
+        listed
     };
     let all = DeploymentFilter::default;
     assert_eq!(count(all()).await, 11);

@@ -62,6 +62,8 @@ async fn a_torn_end_loses_nothing_that_was_acknowledged() {
     let mut reordered = crash.log.clone();
     reordered[end..end + 1_000].fill(0);
     logs.push(reordered);
+    // Where the last byte is a zero anyway, a zero in its place has torn nothing.
+    logs.retain(|log| *log != crash.log);
     for (number, log) in logs.iter().enumerate() {
         let (_backend, store) = open(&crash, log).await;
         let store = store.unwrap_or_else(|error| panic!("log {number}: {error}"));

@@ -25,6 +25,7 @@ pub async fn handler(State(app): State<App>, caller: Caller, PathId(id): PathId)
     let record = visible_deployment(&app, &caller, &id).await?;
     let reason = present::last_reason(&app, &record).await?;
     let (actor, id) = (caller.actor(), record.id);
+    let _place = app.place_to_explain()?;
     let explained = app
         .shared
         .writer

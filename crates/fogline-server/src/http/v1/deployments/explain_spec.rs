@@ -24,6 +24,7 @@ pub async fn handler(
     Body { value: spec, .. }: Body<DeploymentSpec>,
 ) -> ApiResult<Json<ExplainResponse>> {
     spec.validate().map_err(|errors| ApiError::fields(ProblemKind::InvalidRequest, errors))?;
+    let _place = app.place_to_explain()?;
     let placement = app
         .shared
         .writer

@@ -5,7 +5,6 @@ use axum::extract::State;
 use fogline_api::http::{DeploymentSummary, Page};
 use fogline_core::state::DeploymentStatus;
 use fogline_store::DeploymentFilter;
-use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -14,9 +13,6 @@ use crate::http::extract::{Caller, Params, page_request};
 use crate::http::present;
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ReadProblems;
-
-/// Reads of one list that run at once; the store has few connections.
-const AT_ONCE: usize = 4;
 
 /// Which deployments.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -55,14 +51,17 @@ pub async fn handler(
 /// # Errors
 /// When a parameter cannot be accepted.
 pub async fn list(app: &Http, caller: &Caller, query: Query) -> ApiResult<Page<DeploymentSummary>> {
-    let request = page_request(query.cursor, query.limit)?;
-    let filter = DeploymentFilter {
+    let filter = filter(caller, &query);
+    let page = app.shared.store.deployments(&filter, &page_request(query.cursor, query.limit)?).await?;
+    Ok(Page { items: present::summaries(app, page.items).await?, next: page.next })
+}
+
+/// Which deployments the caller asks for, and may see.
+pub fn filter(caller: &Caller, query: &Query) -> DeploymentFilter {
+    DeploymentFilter {
         user: caller.sees(),
         include_deleted: query.include_deleted.unwrap_or(false) || query.status == Some(DeploymentStatus::Deleted),
         status: query.status,
-        name: query.name,
-    };
-    let page = app.shared.store.deployments(&filter, &request).await?;
-    let summaries = futures_util::stream::iter(page.items).map(|record| present::summary(app, record));
-    Ok(Page { items: summaries.buffered(AT_ONCE).try_collect().await?, next: page.next })
+        name: query.name.clone(),
+    }
 }

@@ -65,7 +65,7 @@ pub async fn of_deployment(
         Some(replica) => replica_of(&app, &deployment, &replica.to_string()).await?,
         None => newest(&app, &deployment).await?,
     };
-    stream(&app, replica, query.tail, query.follow).await
+    stream(&app, &caller, replica, query.tail, query.follow).await
 }
 
 /// The log of a replica.
@@ -86,7 +86,7 @@ pub async fn of_replica(
 ) -> ApiResult<Response> {
     let deployment = visible_deployment(&app, &caller, &id).await?;
     let replica = replica_of(&app, &deployment, &replica).await?;
-    stream(&app, replica, query.tail, query.follow).await
+    stream(&app, &caller, replica, query.tail, query.follow).await
 }
 
 /// A replica of this deployment: the id of somebody else's is as good as none.
@@ -108,7 +108,13 @@ async fn newest(app: &Http, deployment: &DeploymentRecord) -> ApiResult<ReplicaR
     Err(ApiError::new(ProblemKind::NotFound, "the deployment has no replicas, so there is no log"))
 }
 
-async fn stream(app: &Http, replica: ReplicaRecord, tail: Option<u32>, follow: Option<bool>) -> ApiResult<Response> {
+async fn stream(
+    app: &Http,
+    caller: &Caller,
+    replica: ReplicaRecord,
+    tail: Option<u32>,
+    follow: Option<bool>,
+) -> ApiResult<Response> {
     let tail = tail.unwrap_or(DEFAULT_TAIL_LINES);
     if tail > MAX_TAIL_LINES {
         return Err(ApiError::field("tail", format!("{tail} is out of range"), format!("0 to {MAX_TAIL_LINES}")));
@@ -116,6 +122,6 @@ async fn stream(app: &Http, replica: ReplicaRecord, tail: Option<u32>, follow: O
     let Some(node_id) = replica.node_id else {
         return Err(ApiError::new(ProblemKind::NotFound, "the replica's node was removed, and its log with it"));
     };
-    let log = app.shared.logs.open(node_id, replica.id, tail, follow.unwrap_or(false)).await?;
+    let log = app.shared.logs.open(caller.user.id, node_id, replica.id, tail, follow.unwrap_or(false)).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], ResponseBody::from_stream(log)).into_response())
 }

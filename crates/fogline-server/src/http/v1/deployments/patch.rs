@@ -50,7 +50,9 @@ pub async fn handler(
         let spec = merged(&record.spec, value.clone())?;
         match update(&app, &caller, record.id, spec, Some(record.spec), key.clone()).await {
             // Somebody has changed another field: that change stays, and this one is made on top of it.
-            Err(error) if error.problem().known_kind() == Some(ProblemKind::ChangedMeanwhile) && tries > 1 => tries -= 1,
+            Err(error) if error.problem().known_kind() == Some(ProblemKind::ChangedMeanwhile) && tries > 1 => {
+                tries -= 1
+            }
             result => return result,
         }
     }

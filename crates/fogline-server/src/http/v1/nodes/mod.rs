@@ -4,6 +4,7 @@ pub mod delete;
 pub mod get;
 pub mod list;
 pub mod patch;
+pub mod stop_unlisted;
 
 use fogline_api::http::NodeResponse;
 use fogline_core::id::NodeId;

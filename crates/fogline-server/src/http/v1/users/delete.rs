@@ -6,7 +6,7 @@ use fogline_core::id::UserId;
 
 use crate::http::answer::{Gone, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Admin, NoBody, PathId, visible_user};
+use crate::http::extract::{Admin, NoBody, PathId, canonical_id, visible_user};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
@@ -26,9 +26,9 @@ pub async fn handler(
     NoBody { key }: NoBody,
 ) -> ApiResult<Gone> {
     // An id is not looked up first: core answers a repeated request even when the user is gone.
-    let user_id = match id.parse::<UserId>() {
-        Ok(id) => id,
-        Err(_) => visible_user(&app, &id).await?.id,
+    let user_id = match canonical_id::<UserId>(&id) {
+        Some(id) => id,
+        None => visible_user(&app, &id).await?.id,
     };
     let done = app.shared.writer.submit(caller.request(Command::DeleteUser { user_id }, key)).await?;
     match done.outcome {
