@@ -168,7 +168,10 @@ impl Supervisor {
 
     fn restore(&mut self, memos: Vec<Memo>, adopted: Vec<Adopted>, now_us: u64, out: &mut Vec<Output>) {
         let mut memos: BTreeMap<ReplicaId, Memo> = memos.into_iter().map(|memo| (memo.replica_id, memo)).collect();
-        for found in adopted {
+        // What runs keeps its port. The order of a run that is over may name one that was given to another since.
+        let (over, running): (Vec<_>, Vec<_>) =
+            adopted.into_iter().partition(|found| matches!(found.state, AdoptedState::Exited(_)));
+        for found in running.into_iter().chain(over) {
             let id = found.order.replica_id;
             let node: Arc<str> = found.order.node_name.as_str().into();
             let waiting = Phase::Waiting { until_us: now_us, restart: false };
@@ -185,12 +188,9 @@ impl Supervisor {
                 None => Replica::new(id, node, waiting),
             };
             replica.run = replica.run.max(found.order.run);
-            replica.port = found.order.port;
+            let is_over = matches!(found.state, AdoptedState::Exited(_));
+            replica.port = found.order.port.filter(|port| self.ports.claim(*port, id).is_ok() || !is_over);
             replica.container_id = found.container_id;
-            if let Some(port) = replica.port {
-                // Another replica can only have it by a damaged file; then this one's next start finds it taken.
-                let _ = self.ports.claim(port, id);
-            }
             // Of one that is held the order may be unknown; its list tells.
             let is_held = matches!(found.state, AdoptedState::Held { .. });
             replica.subject = (!is_held).then(|| Subject::of(&found.order));

@@ -2,5 +2,6 @@
 //! happens in cases that nobody has thought of.
 
 mod cases;
+mod ports;
 mod properties;
 mod world;
