@@ -5,4 +5,6 @@ mod damaged_file;
 mod damaged_log;
 mod disk_full;
 mod fsync_error;
+mod lost_writes;
+mod power_cut;
 mod second_open;
