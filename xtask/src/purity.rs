@@ -52,7 +52,7 @@ const RULES: &[Rule] = &[
     Rule {
         package: "fogline-store",
         may_use: &["fogline-core"],
-        cannot_reach: &["axum", "tonic", "hyper", "reqwest", "rustls", "procfs", "argon2", "jsonwebtoken", "clap"],
+        cannot_reach: &["axum", "tonic", "hyper", "reqwest", "procfs", "argon2", "jsonwebtoken", "clap"],
         why: "the store stores; it neither serves nor decides",
     },
     Rule {
@@ -78,6 +78,12 @@ const RULES: &[Rule] = &[
         may_use: &["fogline-agent", "fogline-api", "fogline-core", "fogline-server", "fogline-store"],
         cannot_reach: &["fogline-sim", "openssl-sys", "ring"],
         why: "the simulation is for tests, and there is one cryptography provider",
+    },
+    Rule {
+        package: "fogline-testbed",
+        may_use: &[],
+        cannot_reach: &["tokio", "hyper", "rustls", "sqlx", "libsqlite3-sys"],
+        why: "what starts servers for tests knows nothing of what is tested, and is built for every test",
     },
     Rule { package: "xtask", may_use: &[], cannot_reach: &["tokio"], why: "chores run when no crate compiles" },
 ];

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fogline_core::quantity::Resources;
 
@@ -58,6 +59,21 @@ impl NodeConfig {
     }
 }
 
+/// When images go that the agent has pulled itself, and that nothing runs from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImageGc {
+    /// After so long without use; never when nothing is said.
+    pub unused_for: Option<Duration>,
+    /// Earlier while the engine's disk is fuller than this, in percent; 100 stands for never.
+    pub disk_percent: u8,
+}
+
+impl Default for ImageGc {
+    fn default() -> Self {
+        Self { unused_for: Some(Duration::from_secs(24 * 3_600)), disk_percent: 85 }
+    }
+}
+
 /// What an agent is told when it is started.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
@@ -73,6 +89,14 @@ pub struct AgentConfig {
     pub ports: PortRange,
     /// The address of this machine that others reach replicas at. Replicas are probed there too.
     pub address: String,
+    /// Sockets of container engines, the first that answers is used; none: no containers.
+    pub engine_sockets: Vec<PathBuf>,
+    /// Paths below which containers may be given directories of this machine.
+    pub allowed_mounts: Vec<PathBuf>,
+    /// A file in the format of Docker's `config.json` with credentials for registries. Read at each pull.
+    pub registry_auth: Option<PathBuf>,
+    /// When images go that the agent has pulled itself.
+    pub image_gc: ImageGc,
     /// The program of the shim.
     pub shim_program: PathBuf,
     /// What that program is given before the replica's directory.
@@ -84,7 +108,7 @@ pub struct AgentConfig {
 }
 
 impl AgentConfig {
-    /// With the defaults: ports 20000–29999, 127.0.0.1, and the running program as shim.
+    /// With the defaults: ports 20000–29999, 127.0.0.1, no containers, and the running program as shim.
     #[must_use]
     pub fn new(servers: Vec<String>, token: Token, data_dir: PathBuf, nodes: Vec<NodeConfig>) -> Self {
         Self {
@@ -94,6 +118,10 @@ impl AgentConfig {
             nodes,
             ports: PortRange::default(),
             address: "127.0.0.1".to_owned(),
+            engine_sockets: Vec::new(),
+            allowed_mounts: Vec::new(),
+            registry_auth: None,
+            image_gc: ImageGc::default(),
             shim_program: PathBuf::from("/proc/self/exe"),
             shim_args: vec![OsString::from("shim")],
             base_env: BTreeMap::new(),
@@ -117,6 +145,14 @@ impl AgentConfig {
         }
         if self.nodes.is_empty() {
             return Err("no node is given: an agent presents at least one".to_owned());
+        }
+        for path in &self.allowed_mounts {
+            if !path.is_absolute() || path == Path::new("/") {
+                return Err(format!(
+                    "{} cannot be allowed to be mounted: give absolute paths other than /, for example /srv/data",
+                    path.display()
+                ));
+            }
         }
         let mut names = BTreeSet::new();
         for node in &self.nodes {
@@ -155,6 +191,7 @@ mod tests {
         assert_eq!(config().validate(), Ok(()));
         let server = |text: &str| AgentConfig { servers: vec![text.to_owned()], ..config() };
         let node = |name: &str| AgentConfig { nodes: vec![NodeConfig::machine(name.to_owned())], ..config() };
+        let mount = |path: &str| AgentConfig { allowed_mounts: vec![PathBuf::from(path)], ..config() };
         let table = [
             (AgentConfig { servers: Vec::new(), ..config() }, "no server"),
             (server("localhost"), "address:port"),
@@ -162,6 +199,8 @@ mod tests {
             (server("host:0"), "address:port"),
             (server("host:99999"), "address:port"),
             (AgentConfig { nodes: Vec::new(), ..config() }, "no node"),
+            (mount("/"), "cannot be allowed"),
+            (mount("srv"), "absolute paths"),
             (node("../etc"), "no name of a node"),
             (node(""), "no name of a node"),
             (node(&"x".repeat(101)), "no name of a node"),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::id::{DeploymentId, ReplicaId};
+use crate::image_digest::ImageDigest;
 use crate::spec::ReplicaTemplate;
 
 /// What should become of a replica.
@@ -33,6 +34,8 @@ pub struct AssignedReplica {
 pub struct AssignedTemplate {
     pub deployment_name: String,
     pub template: Arc<ReplicaTemplate>,
+    /// What the image is, once that is settled: every start from then on is of this and no other.
+    pub image_digest: Option<ImageDigest>,
 }
 
 /// A node's whole list. Templates are there once, however many replicas share them.

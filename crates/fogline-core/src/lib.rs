@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod cluster;
 pub mod command;
 pub mod id;
+pub mod image_digest;
 pub mod observation;
 pub mod placement;
 pub mod planner;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::id::ReplicaId;
+use crate::image_digest::ImageDigest;
 use crate::quantity::Resources;
 use crate::record::Runtimes;
 
@@ -69,6 +70,8 @@ pub struct ReplicaReport {
     pub endpoint: Option<String>,
     /// The driver's name for it.
     pub container_id: Option<String>,
+    /// What its image turned out to be; nothing for a process, or while it is not known.
+    pub image_digest: Option<ImageDigest>,
     /// Exit code of the last run, 128 + signal where a signal ended it.
     pub exit_code: Option<i32>,
     /// Why it failed or restarts.

@@ -1,11 +1,11 @@
-//! How many replicas a second are accepted, placed and durable: commands that enter at the writer, SQLite with
-//! `synchronous=FULL` beneath, 5,000 simulated nodes. No HTTP, no agents.
+//! How many replicas a second are accepted, placed and durable: commands that enter at the writer, 5,000 simulated nodes.
+//! No HTTP, no agents. On SQLite and on PostgreSQL.
 //!
-//! `cargo bench -p fogline-server --bench durable`; the database is in the target directory, so on the disk that holds it.
+//! `cargo bench -p fogline-server --bench durable`; SQLite's file is in the target directory, so on the disk that holds it,
+//! PostgreSQL's in the directory for temporary files.
 
 mod load;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,11 @@ use fogline_core::command::{Actor, Command, Outcome, Request};
 use fogline_core::id::{DeploymentId, UserId};
 use fogline_core::record::Role;
 use fogline_core::spec::DeploymentSpec;
-use fogline_server::Writer;
+use fogline_server::{Running, Writer};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use load::{NODES, spread};
+use load::{NODES, Spread};
 
 const DEPLOYMENTS: usize = 1_000;
 const REPLICAS: u32 = 100;
@@ -27,14 +26,17 @@ const STEADY_PER_S: u32 = 500;
 const STEADY_S: u32 = 6;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory to measure in");
-    runtime.block_on(measure(directory.path()));
+    let rate = load::on_each(measure);
+    println!(
+        "\nplaced replica rows/s: SQLite {:.0}, PostgreSQL {:.0}, ratio {:.2} (budget 30000 on both)",
+        rate.sqlite,
+        rate.postgres,
+        rate.postgres / rate.sqlite
+    );
 }
 
-async fn measure(directory: &Path) {
-    let stop = CancellationToken::new();
-    let server = load::server(directory, &stop).await;
+/// Replicas a second.
+async fn measure(server: &Running) -> f64 {
     let writer = server.shared().writer.clone();
     let admin = writer.view(|cluster, _| cluster.user_named("admin").map(|user| user.id));
     let admin = admin.await.expect("a look").expect("the administrator");
@@ -46,7 +48,8 @@ async fn measure(directory: &Path) {
     let replicas = f64::from(REPLICAS) * DEPLOYMENTS as f64;
     let commands = (0..DEPLOYMENTS).map(|number| Command::Deploy { spec: Arc::new(spec(number)) });
     let (outcomes, took) = all(&writer, admin, "deploys", commands).await;
-    println!("  {:.0} replicas/s accepted, placed and durable (budget 30000)", replicas / took.as_secs_f64());
+    let rate = replicas / took.as_secs_f64();
+    println!("  {rate:.0} replicas/s accepted, placed and durable");
     let ids: Vec<DeploymentId> = outcomes
         .into_iter()
         .map(|outcome| match outcome {
@@ -63,8 +66,7 @@ async fn measure(directory: &Path) {
     all(&writer, admin, "scale-ups by 50", up).await;
 
     steady(&writer, admin, &ids).await;
-    stop.cancel();
-    server.wait().await.expect("a clean stop");
+    rate
 }
 
 /// Has all commands done by callers that each wait for their answer; says how long that took.
@@ -91,13 +93,13 @@ async fn all(
         .await;
     let took = began.elapsed();
     let commits = writer.revision() - before;
-    let (outcomes, mut times): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    let (outcomes, times): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+    let times = Spread::of(times);
     println!(
-        "{} {what} by {CALLERS} callers in {:.2} s, {commits} commits: {:.0}/s, {}",
-        times.len(),
+        "{} {what} by {CALLERS} callers in {:.2} s, {commits} commits: {:.0}/s, {times}",
+        times.count(),
         took.as_secs_f64(),
-        times.len() as f64 / took.as_secs_f64(),
-        spread(&mut times)
+        times.count() as f64 / took.as_secs_f64(),
     );
     (outcomes, took)
 }
@@ -122,7 +124,7 @@ async fn steady(writer: &Writer, admin: UserId, ids: &[DeploymentId]) {
     for call in calls {
         times.push(call.await.expect("no panic"));
     }
-    println!("{STEADY_PER_S} scale calls a second for {STEADY_S} s: {} (budget p99 50 ms)", spread(&mut times));
+    println!("{STEADY_PER_S} scale calls a second for {STEADY_S} s: {} (budget p99 50 ms)", Spread::of(times));
 }
 
 fn request(admin: UserId, command: Command) -> Request {

@@ -1,34 +1,37 @@
 //! How long a call takes for a client, over HTTP, while 500 writes a second come in: scale calls on 5,000 simulated
-//! nodes, SQLite with `synchronous=FULL` beneath, each call with its own check of token and session. No agents.
+//! nodes, each call with its own check of token and session. No agents. On SQLite and on PostgreSQL.
 //!
-//! `cargo bench -p fogline-server --bench latency`; the database is in the target directory, so on the disk that holds it.
+//! `cargo bench -p fogline-server --bench latency`; SQLite's file is in the target directory, so on the disk that holds it,
+//! PostgreSQL's in the directory for temporary files.
 
 mod load;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_api::client::Client;
 use fogline_core::spec::DeploymentSpec;
+use fogline_server::Running;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use load::{NODES, PASSWORD, spread};
+use load::{NODES, PASSWORD, Spread};
 
 const DEPLOYMENTS: usize = 100;
 const WRITES_PER_S: u32 = 500;
 const SECONDS: u32 = 10;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory to measure in");
-    runtime.block_on(measure(directory.path()));
+    let p99 = load::on_each(measure);
+    println!(
+        "\np99 of a scale call at {WRITES_PER_S}/s: SQLite {:.1} ms, PostgreSQL {:.1} ms, ratio {:.2} (budget 50 ms)",
+        p99.sqlite,
+        p99.postgres,
+        p99.postgres / p99.sqlite
+    );
 }
 
-async fn measure(directory: &Path) {
-    let stop = CancellationToken::new();
-    let server = load::server(directory, &stop).await;
+/// The 99th percentile, in milliseconds.
+async fn measure(server: &Running) -> f64 {
     load::declare_nodes(&server.shared().writer).await;
     let client = Client::new(&format!("http://{}", server.http_addr)).expect("an address");
     let login = client.login("admin", PASSWORD).await.expect("the administrator may log in");
@@ -57,13 +60,9 @@ async fn measure(directory: &Path) {
         times.push(call.await.expect("no panic"));
     }
     let rate = times.len() as f64 / began.elapsed().as_secs_f64();
-    println!(
-        "{} scale calls over HTTP on {NODES} nodes, {rate:.0}/s asked and answered: {} (budget p99 50 ms at {WRITES_PER_S}/s)",
-        times.len(),
-        spread(&mut times)
-    );
-    stop.cancel();
-    server.wait().await.expect("a clean stop");
+    let times = Spread::of(times);
+    println!("{} scale calls over HTTP on {NODES} nodes, {rate:.0}/s asked and answered: {times}", times.count());
+    times.ms(0.99)
 }
 
 fn spec(number: usize) -> DeploymentSpec {

@@ -123,6 +123,12 @@ impl Clock {
         Timestamp::from_micros(steady.now(self.source.read()))
     }
 
+    /// Time since the machine was started, sleep included. Never steps, never slewed: what a lease is counted by.
+    #[must_use]
+    pub fn since_boot(&self) -> Duration {
+        Duration::from_micros(self.source.read().boot_us.unsigned_abs())
+    }
+
     /// Moves a clock made by [`Self::by_hand`]; does nothing to the machine's.
     pub fn advance(&self, by: Duration) {
         if let Source::ByHand(at) = &*self.source {

@@ -7,13 +7,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fogline_core::settings::Settings;
-use secrecy::SecretString;
+use fogline_store::{BadUrl, StoreConfig};
+use secrecy::{ExposeSecret, SecretString};
 
 /// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Holds the database, keys and tokens. Made when it is not there.
     pub data_dir: PathBuf,
+    /// The database, as a URL, which may hold a password; SQLite in the data directory when nothing is said.
+    pub database_url: Option<SecretString>,
+    /// How long this server leads without a renewal, where several share the database. Renewed every third of it.
+    pub lease: Duration,
+    /// Where other servers reach this one's HTTP API, `host:port`; the address it listens on when nothing is said.
+    pub advertise: Option<String>,
+    /// Where agents reach this server, `host:port`; the address it listens on for them when nothing is said.
+    pub agent_advertise: Option<String>,
     /// Where the HTTP API listens; port 0 takes any that is free.
     pub listen: SocketAddr,
     /// Where agents attach. Loopback only, until agents and servers speak mTLS.
@@ -42,6 +51,10 @@ impl ServerConfig {
     pub fn new(data_dir: PathBuf) -> Self {
         Self {
             data_dir,
+            database_url: None,
+            lease: Duration::from_secs(6),
+            advertise: None,
+            agent_advertise: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             agent_listen: SocketAddr::from(([127, 0, 0, 1], 8001)),
             settings: Settings::default(),
@@ -55,7 +68,18 @@ impl ServerConfig {
         }
     }
 
-    /// The file of the database.
+    /// Which database, and where.
+    ///
+    /// # Errors
+    /// When the URL names none.
+    pub fn store(&self) -> Result<StoreConfig, BadUrl> {
+        match &self.database_url {
+            Some(url) => StoreConfig::from_url(url.expose_secret()),
+            None => Ok(StoreConfig::sqlite(self.database_path())),
+        }
+    }
+
+    /// The file of the database, where no URL names another one.
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
         self.data_dir.join("fogline.db")

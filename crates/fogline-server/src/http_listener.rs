@@ -2,8 +2,9 @@
 //!
 //! Decides when a connection is closed; never looks into a request. Invariant: a connection on which no request is being
 //! answered is closed after a bounded time, whatever its client sends or does not send, so that places come free again;
-//! one on which a request is being answered is never closed for that. What may take long is then bounded by the
-//! handlers (`http/guard.rs`). Tests: below, over real sockets.
+//! one on which a request is being answered is closed only when its client is gone, or takes nothing of the answer for a
+//! while, which the system notices. What may take long is then bounded by the handlers (`http/guard.rs`). Tests: below,
+//! over real sockets.
 
 use std::convert::Infallible;
 use std::io::{Error, ErrorKind};
@@ -23,6 +24,7 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -35,18 +37,26 @@ use tower::ServiceExt;
 const MAX_CONNECTIONS: usize = 4_096;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
-/// Time between two signs of life of an HTTP/2 client, and how long it may take to give one.
+/// Time between two signs of life of a client, and how long it may take to give one.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Time between two questions to a client's system that gives none.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Bytes of an HTTP/1 request that are read ahead; its header must fit.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// How long nobody is let in after the system had no room for one more.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Comes with each request: says when the server stops. For answers that would go on for ever.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing(pub(crate) CancellationToken);
 
 /// Serves HTTP/1 and HTTP/2 on one socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HttpListener {
     /// How long a client may take for the header of a request, and keep an open connection without one.
     pub patience: Duration,
+    /// How long a client may leave bytes unconfirmed, or take none of those that wait for it. 1 ms to 24 days.
+    pub unread: Duration,
     /// Connections at once; further ones wait in the system's queue.
     pub max_connections: usize,
 }
@@ -57,7 +67,7 @@ impl HttpListener {
     pub(crate) fn of_this_process() -> Self {
         let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
         let max_connections = files.map_or(MAX_CONNECTIONS, |files| (files / 2).clamp(1, MAX_CONNECTIONS));
-        Self { patience: Duration::from_secs(10), max_connections }
+        Self { patience: Duration::from_secs(10), unread: Duration::from_secs(60), max_connections }
     }
 
     /// Serves until `stop`; then lets nobody in any more, and ends when every open request is answered. When it is
@@ -98,15 +108,31 @@ impl HttpListener {
         builder
     }
 
+    /// Tells the system how to treat a connection, and when to end it.
+    fn prepare(self, stream: &TcpStream) -> rustix::io::Result<()> {
+        // Answers are small: waiting to fill a packet only makes them late.
+        sockopt::set_tcp_nodelay(stream, true)?;
+        // A client that confirms what it gets and never reads it counts as silent, too.
+        let unread_ms = u32::try_from(self.unread.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(stream, unread_ms)?;
+        // Nothing may be on its way for long, as when a log is followed: then nobody would notice that its reader is gone.
+        sockopt::set_socket_keepalive(stream, true)?;
+        sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+        sockopt::set_tcp_keepintvl(stream, ASK_AGAIN)
+    }
+
     /// One connection, from its first byte to its last.
     async fn converse(self, stream: TcpStream, remote: SocketAddr, app: Router, stop: CancellationToken) {
-        // Answers are small: waiting to fill a packet only makes them late. Without it they are late, and right.
-        let _ = stream.set_nodelay(true);
+        if let Err(error) = self.prepare(&stream) {
+            tracing::debug!(%remote, %error, "a connection has ended before it began");
+            return;
+        }
         let traffic = Arc::new(Traffic::default());
-        let counted = Arc::clone(&traffic);
+        let (counted, closing) = (Arc::clone(&traffic), Closing(stop.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let open = OpenRequest::begin(&counted);
             request.extensions_mut().insert(ConnectInfo(remote));
+            request.extensions_mut().insert(closing.clone());
             let answer = app.clone().oneshot(request);
             async move {
                 let response: Response = answer.await?;
@@ -231,6 +257,7 @@ impl HttpBody for AnswerBody {
 mod tests {
     use super::*;
     use axum::routing::get;
+    use futures_util::stream::unfold;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::Notify;
     use tokio::task::JoinHandle;
@@ -241,11 +268,13 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(30), future).await.unwrap_or_else(|_| panic!("{what} did not come"))
     }
 
-    /// A listener with a handler that answers when it is let go on, and one that answers with its caller's address.
+    /// A listener with a handler that answers when it is let go on, one that answers with its caller's address, and one
+    /// whose answer never ends.
     struct Served {
         address: SocketAddr,
         entered: Arc<Notify>,
         go_on: Arc<Notify>,
+        given_up: Arc<Notify>,
         stop: CancellationToken,
         task: JoinHandle<()>,
     }
@@ -262,11 +291,18 @@ mod tests {
                 "waited"
             };
             let whence = |ConnectInfo(remote): ConnectInfo<SocketAddr>| async move { remote.to_string() };
-            let app = Router::new().route("/wait", get(wait)).route("/whence", get(whence));
+            let given_up = Arc::new(Notify::new());
+            let ending = Arc::clone(&given_up);
+            let endless = move || async move {
+                let told = TellsItsEnd(ending);
+                Body::from_stream(unfold(told, |told| async { Some((Ok::<_, Infallible>(vec![0; 65_536]), told)) }))
+            };
+            let app =
+                Router::new().route("/wait", get(wait)).route("/whence", get(whence)).route("/endless", get(endless));
             let stop = CancellationToken::new();
-            let listening = HttpListener { patience, max_connections };
+            let listening = HttpListener { patience, unread: Duration::from_secs(2), max_connections };
             let task = tokio::spawn(listening.serve(listener, app, stop.clone()));
-            Self { address, entered, go_on, stop, task }
+            Self { address, entered, go_on, given_up, stop, task }
         }
 
         async fn say(&self, text: &str) -> TcpStream {
@@ -288,6 +324,14 @@ mod tests {
         async fn end(self) {
             self.stop.cancel();
             soon("the end", self.task).await.expect("no panic");
+        }
+    }
+
+    struct TellsItsEnd(Arc<Notify>);
+
+    impl Drop for TellsItsEnd {
+        fn drop(&mut self) {
+            self.0.notify_one();
         }
     }
 
@@ -340,6 +384,33 @@ mod tests {
         served.go_on.notify_one();
         let text = answer(patient).await;
         assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("waited"), "{text}");
+        served.end().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_takes_nothing_of_an_answer_is_cut_off_and_nobody_else() {
+        let served = Served::new(2, Duration::from_secs(60)).await;
+        let mut reader = served.ask("/endless").await;
+        let stalled = served.ask("/endless").await;
+        let mut bytes = vec![0; 1 << 20];
+        soon("the end of one that does not read", async {
+            loop {
+                tokio::select! {
+                    () = served.given_up.notified() => return,
+                    read = reader.read(&mut bytes) => assert_ne!(read.expect("more"), 0),
+                }
+            }
+        })
+        .await;
+        // More than both systems can have kept for it.
+        let mut more = (&mut reader).take(64 << 20);
+        soon("more for who reads", tokio::io::copy(&mut more, &mut tokio::io::sink()))
+            .await
+            .expect("it is not cut off");
+        assert_eq!(more.limit(), 0);
+        // The place is free, too, though that client has closed nothing.
+        assert!(answer(served.ask("/whence").await).await.starts_with("HTTP/1.1 200 "));
+        drop((reader, stalled));
         served.end().await;
     }
 

@@ -192,6 +192,7 @@ mod tests {
             restarts: 0,
             endpoint: None,
             container_id: None,
+            image_digest: None,
             exit_code: None,
             message: None,
         }

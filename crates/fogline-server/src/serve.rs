@@ -1,8 +1,8 @@
 //! Putting a server together, and taking it apart again in the right order.
 //!
-//! Up: listeners, database, lease, cluster, writer, administrator, agents, HTTP. Down: HTTP finishes what is open, agents
-//! are told, the writer finishes what waits, the database closes. Must never decide anything of the cluster's.
-//! Tests: `tests/it`.
+//! Up: listeners, database, keys, who leads (and where it is this server: lease, cluster, writer, administrator), agents,
+//! HTTP. Down: HTTP finishes what is open, agents are told, the writer finishes what waits, the lease is given back, the
+//! database closes. Must never decide anything of the cluster's. Tests: `tests/it`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,28 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use fogline_store::{OpenError, Store, StoreConfig, StoreError};
+use fogline_store::{BadUrl, OpenError, Store, StoreConfig, StoreError};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::agents::{AgentsConfig, Endpoint, Leadership, Logs, Registry};
-use crate::auth::{hex, random_bytes};
+use crate::agents::{AgentsConfig, Commands, Endpoint, Logs};
 use crate::bootstrap::{self, SecretFileError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::http;
 use crate::http_listener::HttpListener;
-use crate::presence::Presence;
+use crate::leadership::{Campaign, Leadership, Standing, Witness, pin_keys};
 use crate::state::Shared;
 use crate::telemetry::Telemetry;
-use crate::writer::{Publisher, WriterTask, load};
-
-/// How often what is kept only for a while is let go of.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(300);
+use crate::writer::Writer;
 
 /// How long agents get to hear that the server stops.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -72,13 +68,41 @@ pub enum ServeError {
     /// The database does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database's URL names none.
+    #[error(transparent)]
+    Url(#[from] BadUrl),
     /// The database opens and does not work.
-    #[error("cannot use the database {}: {source}", .file.display())]
+    #[error("cannot use the database {database}: {source}")]
     Store {
-        /// Which.
-        file: PathBuf,
+        /// Which, without a password.
+        database: String,
         /// Why not.
         source: StoreError,
+    },
+    /// The servers of a cluster must have the same keys.
+    #[error(
+        "the database belongs to servers with other keys. Copy these two files from the data directory of a server that \
+         uses it, and start again: keys/jwt.key to {}, agent.token to {}",
+        .jwt_key.display(), .agent_token.display()
+    )]
+    OtherKeys {
+        /// Where this server has its key for access tokens.
+        jwt_key: PathBuf,
+        /// Where it has the agents' token.
+        agent_token: PathBuf,
+    },
+    /// Other servers, or agents, would not know where to call.
+    #[error(
+        "this server listens on {address} for {whom}, which is no address to be called at: say with {setting} where the \
+         others reach it, such as 10.0.0.1:{}", .address.port()
+    )]
+    Unreachable {
+        /// Where it listens.
+        address: SocketAddr,
+        /// Who would come there.
+        whom: &'static str,
+        /// What is missing.
+        setting: &'static str,
     },
     /// There is nobody who could log in, and nobody can be made.
     #[error("cannot make the first administrator: {0}")]
@@ -157,75 +181,72 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         (address_of(&http_listener, config.listen), address_of(&agent_listener, config.agent_listen));
 
     bootstrap::private_directory(&config.data_dir)?;
-    let file = config.database_path();
-    let failed = |source| ServeError::Store { file: file.clone(), source };
-    let store = Store::open(&StoreConfig::sqlite(&file)).await?;
+    let place = config.store()?;
+    let shared_database = matches!(place, StoreConfig::Postgres(_));
+    let addresses = (
+        advertised(config.advertise.as_ref(), http_addr, "people", "advertise", shared_database)?,
+        advertised(config.agent_advertise.as_ref(), agent_addr, "agents", "agent_advertise", shared_database)?,
+    );
+    let failed = |source| ServeError::Store { database: name_of(&place), source };
+    let store = Store::open(&place).await?;
     let migrated = store.migrate().await.map_err(failed)?;
     if migrated > 0 {
         tracing::info!("Brought the database up to date: {migrated} migrations");
     }
     let agent_token = bootstrap::read_or_make(&config.agent_token_path())?;
     let jwt_key = bootstrap::read_or_make(&config.jwt_key_path())?;
+    // With SQLite the keys lie beside the database, and may be replaced.
+    if shared_database && !pin_keys(&store, &jwt_key, &agent_token).await.map_err(failed)? {
+        let (jwt_key, agent_token) = (config.jwt_key_path(), config.agent_token_path());
+        return Err(ServeError::OtherKeys { jwt_key, agent_token });
+    }
 
-    let lease = store.take_over(&hex(&random_bytes::<16>())).await.map_err(failed)?;
-    tracing::info!(cluster = lease.cluster_id, epoch = lease.epoch, "Leading the cluster");
-    let clock = Clock::system();
-    let cluster = load(&store, &config.settings, &clock).await?;
-    let (presence, telemetry, registry) = (Presence::default(), Telemetry::new(), Arc::new(Registry::default()));
-    let leadership = Arc::new(Leadership::of(&lease));
-    let publisher = Publisher::new(Arc::clone(&registry), presence.clone(), telemetry.clone(), Arc::clone(&leadership));
-    let queue = config.writer_queue;
-    let (writer, task) =
-        WriterTask::new(store.clone(), lease, cluster, clock.clone(), queue, publisher, telemetry.clone());
-    let stop_writer = CancellationToken::new();
-    let mut writing = AbortOnDropHandle::new(tokio::spawn(task.run(stop_writer.clone())));
-
-    let generated_password = match bootstrap::ensure_administrator(&writer, config.admin_password.as_ref()).await {
-        Ok(generated) => generated,
-        Err(error) => {
-            stop_writer.cancel();
-            // The writer's own end says more than that it refused.
-            let ended = timeout(GOODBYE, &mut writing).await;
-            if let Ok(Ok(Err(stopped))) = ended {
-                return Err(stopped.into());
-            }
-            return Err(ServeError::Administrator(error.to_string()));
-        }
+    let (clock, telemetry, leadership) = (Clock::system(), Telemetry::new(), Leadership::new());
+    let standing = Standing {
+        store: store.clone(),
+        clock: clock.clone(),
+        telemetry: telemetry.clone(),
+        leadership: leadership.clone(),
+        witness: Arc::new(Witness::default()),
+        settings: config.settings.clone(),
+        writer_queue: config.writer_queue,
+        admin_password: config.admin_password.clone(),
     };
+    let witness = Arc::clone(&standing.witness);
+    let (campaign, generated_password) =
+        Campaign::open(Arc::new(standing), config.lease, addresses.clone(), shared_database).await?;
 
     let heartbeat_interval = config.heartbeat_interval;
     let shared = Arc::new(Shared {
         config,
-        writer: writer.clone(),
+        writer: Writer::new(leadership.clone()),
         store: store.clone(),
         clock: clock.clone(),
-        presence: presence.clone(),
-        logs: Logs::new(Arc::clone(&registry)),
+        logs: Logs::new(leadership.clone()),
+        commands: Commands::new(leadership.clone()),
         telemetry: telemetry.clone(),
         jwt_key: SecretBox::new(bootstrap::bytes_of(jwt_key.expose_secret()).into_boxed_slice()),
+        leadership: leadership.clone(),
+        witness,
+        advertised: addresses.0,
     });
     let agents = AgentsConfig {
-        store: shared.store.clone(),
-        writer,
-        presence,
-        clock: clock.clone(),
+        store: store.clone(),
+        clock,
         telemetry: telemetry.clone(),
-        registry,
         leadership,
         heartbeat_interval,
         open_sessions: AtomicUsize::new(0),
     };
+    let stop_campaign = CancellationToken::new();
     let parts = Parts {
         grace: shared.config.shutdown_grace,
         stop_http: CancellationToken::new(),
         stop_agents: CancellationToken::new(),
-        stop_writer,
-        writing,
-        store: store.clone(),
-        chores: vec![
-            AbortOnDropHandle::new(tokio::spawn(prune(store, clock))),
-            AbortOnDropHandle::new(tokio::spawn(async move { telemetry.upkeep().await })),
-        ],
+        leading: AbortOnDropHandle::new(tokio::spawn(campaign.run(stop_campaign.clone()))),
+        stop_campaign,
+        store,
+        chores: vec![AbortOnDropHandle::new(tokio::spawn(async move { telemetry.upkeep().await }))],
     };
     let router = http::router(Arc::clone(&shared));
     let http = HttpListener::of_this_process().serve(http_listener, router, parts.stop_http.clone());
@@ -233,6 +254,29 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
     let supervisor = tokio::spawn(parts.supervise(http, agents, shutdown));
     tracing::info!("Listening on http://{http_addr} for people and on {agent_addr} for agents");
     Ok(Running { http_addr, agent_addr, generated_password, shared, supervisor })
+}
+
+/// Which database, for people.
+fn name_of(place: &StoreConfig) -> String {
+    match place {
+        StoreConfig::Sqlite { file } => file.display().to_string(),
+        StoreConfig::Postgres(postgres) => format!("{postgres:?}"),
+    }
+}
+
+/// The address that others are told.
+fn advertised(
+    said: Option<&String>,
+    address: SocketAddr,
+    whom: &'static str,
+    setting: &'static str,
+    needed: bool,
+) -> Result<String, ServeError> {
+    match said {
+        Some(said) => Ok(said.clone()),
+        None if needed && address.ip().is_unspecified() => Err(ServeError::Unreachable { address, whom, setting }),
+        None => Ok(address.to_string()),
+    }
 }
 
 fn check(config: &ServerConfig) -> Result<(), ServeError> {
@@ -255,25 +299,13 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-async fn prune(store: Store, clock: Clock) {
-    let mut due = interval(PRUNE_INTERVAL);
-    loop {
-        due.tick().await;
-        match store.prune(clock.now()).await {
-            Ok(pruned) => tracing::debug!(?pruned, "let go of what was kept for a while"),
-            // Nothing is wrong with the cluster for that; the next time may do.
-            Err(error) => tracing::warn!(%error, "cannot let go of what was kept for a while"),
-        }
-    }
-}
-
 /// What has to be ended, and in which order.
 struct Parts {
     grace: Duration,
     stop_http: CancellationToken,
     stop_agents: CancellationToken,
-    stop_writer: CancellationToken,
-    writing: AbortOnDropHandle<Result<(), crate::writer::Stopped>>,
+    stop_campaign: CancellationToken,
+    leading: AbortOnDropHandle<Result<(), ServeError>>,
     store: Store,
     chores: Vec<AbortOnDropHandle<()>>,
 }
@@ -290,7 +322,7 @@ impl Parts {
         let endpoint = |whom, detail: String| Err(ServeError::Endpoint { whom, detail });
         let result = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            ended = &mut self.writing => written(ended),
+            ended = &mut self.leading => led(ended),
             ended = &mut http => endpoint("people", format!("{ended:?}")),
             ended = &mut agents => endpoint("agents", format!("{ended:?}")),
         };
@@ -307,19 +339,15 @@ impl Parts {
         }
         drop((http, agents));
         self.chores.clear();
-        self.stop_writer.cancel();
+        self.stop_campaign.cancel();
         // A task that has ended was awaited above.
-        let writing = if self.writing.is_finished() { Ok(()) } else { written(self.writing.await) };
+        let leading = if self.leading.is_finished() { Ok(()) } else { led(self.leading.await) };
         self.store.close().await;
         tracing::info!("Stopped");
-        result.and(writing)
+        result.and(leading)
     }
 }
 
-fn written(ended: Result<Result<(), crate::writer::Stopped>, tokio::task::JoinError>) -> Result<(), ServeError> {
-    match ended {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(stopped)) => Err(stopped.into()),
-        Err(failure) => Err(ServeError::Writer(format!("the writer panicked: {failure}"))),
-    }
+fn led(ended: Result<Result<(), ServeError>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    ended.unwrap_or_else(|failure| Err(ServeError::Writer(format!("the campaign panicked: {failure}"))))
 }

@@ -231,7 +231,10 @@ impl Agent {
                 }
                 inputs.push_back(Told::Supervisor(assigned(&node, list, unsaved)));
             }
-            session::Output::Refused(_) | session::Output::OpenLog(_) | session::Output::CancelLog { .. } => {}
+            session::Output::Refused(_)
+            | session::Output::OpenLog(_)
+            | session::Output::CancelLog { .. }
+            | session::Output::RunCommand(_) => {}
         }
     }
 

@@ -87,6 +87,11 @@ impl Store {
         for revision in &changes.revisions {
             self.revisions.insert((revision.deployment_id, revision.revision), revision.clone());
         }
+        for (key, edit) in changes.image_digests.iter() {
+            if let (Some(revision), Some(digest)) = (self.revisions.get_mut(&key), &edit.after) {
+                revision.image_digest = Some(digest.clone());
+            }
+        }
         if disk == Disk::Silent { Err(CommitError::Unknown) } else { Ok(self.revision) }
     }
 
@@ -110,6 +115,10 @@ impl Store {
                 .revisions
                 .values()
                 .filter(|revision| {
+                    let current = self.deployments.get(&revision.deployment_id).map(|deployment| deployment.revision);
+                    if revision.image_digest.is_some() && current == Some(revision.revision) {
+                        return true;
+                    }
                     replicas.iter().any(|replica| {
                         (replica.deployment_id, replica.revision) == (revision.deployment_id, revision.revision)
                     })

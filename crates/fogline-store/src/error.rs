@@ -31,13 +31,12 @@ pub enum OpenError {
     },
     /// The schema is of a later program.
     #[error(
-        "cannot open {}: it has migration {found}, and this program knows them up to {known}. Use the newer program, or \
-         revert the database with it first (fogline db revert)",
-        .file.display()
+        "cannot open {database}: it has migration {found}, and this program knows them up to {known}. Use the newer \
+         program, or revert the database with it first (fogline db revert)"
     )]
     TooNew {
-        /// The database.
-        file: PathBuf,
+        /// The database: a file, or server, name and user.
+        database: String,
         /// The highest migration it has.
         found: i64,
         /// The highest migration that this program has.
@@ -56,6 +55,22 @@ pub enum OpenError {
         file: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// The database server cannot be reached, or does not let this program in.
+    #[error("cannot open the database {database}: {detail}")]
+    Unreachable {
+        /// Server, database and user; never the password.
+        database: String,
+        /// What was tried, and why it failed.
+        detail: String,
+    },
+    /// The database server is none that Fogline can work with.
+    #[error("cannot open the database {database}: {detail}")]
+    Unsupported {
+        /// Server, database and user; never the password.
+        database: String,
+        /// What is there, and what would be accepted.
+        detail: String,
     },
     /// The database itself refused.
     #[error("cannot open {}: {detail}", .file.display())]
@@ -108,6 +123,12 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+    /// The database cannot be reached, or takes no writes just now. Goes on by itself once it can.
+    #[error("the database cannot be reached: {detail}")]
+    Unavailable {
+        /// What was tried, and why it failed.
+        detail: String,
+    },
     /// No room on the disk. Goes on by itself once there is some.
     #[error("the disk that holds the database is full: free some space")]
     Full,
@@ -137,6 +158,12 @@ pub enum CommitError {
     /// No room on the disk. Rolled back: nothing was written, and the next commit may pass.
     #[error("the disk that holds the database is full: nothing was written")]
     Full,
+    /// The database cannot be reached, or takes no writes just now. Nothing was written: refuse, and try again later.
+    #[error("the database cannot be reached: nothing was written ({detail})")]
+    Unavailable {
+        /// What was tried, and why it failed.
+        detail: String,
+    },
     /// The disk or the file failed. A retry proves nothing, since the system may have dropped what it could not write:
     /// the process must end without answering. Every later commit of this store fails the same way.
     #[error("the database's disk failed: {detail}")]

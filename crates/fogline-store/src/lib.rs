@@ -1,4 +1,4 @@
-//! All SQL of Fogline: one file of SQLite today, PostgreSQL behind the same contract suite next.
+//! All SQL of Fogline: one file of SQLite, or a PostgreSQL database that several servers share.
 //!
 //! Writes what core decided and reads what people ask for. Must never decide: a row goes in as it is given, and what a
 //! row means is core's. Invariant: what [`Store::commit`] answered is on the disk, all of it or none. The contract suite
@@ -9,18 +9,30 @@ mod config;
 mod counts;
 mod error;
 mod filter;
+mod keep;
 mod lease;
 mod migration;
 mod page;
+mod postgres;
+mod read;
+mod row;
+mod schema;
 mod sqlite;
 mod store;
+mod table;
+mod transfer;
 
 pub use audit_entry::AuditEntry;
-pub use config::StoreConfig;
+pub use config::{BadUrl, StoreConfig};
 pub use counts::{Counts, Pruned};
 pub use error::{CommitError, OpenError, StoreError};
 pub use filter::DeploymentFilter;
-pub use lease::Lease;
+pub use lease::{Candidate, Incumbent, KeysPinned, Lease, TakeOver};
 pub use migration::MigrationStatus;
 pub use page::{MAX_PAGE, Page, PageRequest};
+pub use postgres::PostgresConfig;
 pub use store::Store;
+pub use transfer::{
+    Backup, Column, Enclosed, Header, Kind, Restore, Restored, Source, TABLES, Table, TableSum, Taken, TransferError,
+    copy,
+};

@@ -22,6 +22,8 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// Whether `NO_COLOR` asks for no colours.
     pub no_color: bool,
+    /// Where Docker's own tools look for their engine, when `DOCKER_HOST` says so.
+    pub docker_host: Option<String>,
     /// The directories of `PATH`.
     pub path: Vec<PathBuf>,
     /// What replicas inherit: where programs are, and the language of messages.
@@ -43,6 +45,7 @@ impl Environment {
         environment.config_home =
             absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|home| home.join(".config")));
         environment.no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        environment.docker_host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
         environment.path =
             std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
         for name in ["PATH", "LANG", "LC_ALL", "TZ"] {

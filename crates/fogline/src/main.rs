@@ -20,6 +20,7 @@ mod session;
 mod settings;
 mod signals;
 mod spec_file;
+mod transfer;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

@@ -47,7 +47,13 @@ fn exit_of(problem: &Problem) -> Exit {
         Kind::NotAuthenticated | Kind::LoginRefused | Kind::SessionEnded => Exit::Unauthenticated,
         Kind::NotFound => Exit::NotFound,
         Kind::InsufficientNodes => Exit::Insufficient,
-        Kind::Busy | Kind::OutcomeUnknown | Kind::NotLeader | Kind::Unavailable | Kind::TimedOut => Exit::Unavailable,
+        Kind::Busy
+        | Kind::OutcomeUnknown
+        | Kind::NotLeader
+        | Kind::NoLeader
+        | Kind::DatabaseUnavailable
+        | Kind::Unavailable
+        | Kind::TimedOut => Exit::Unavailable,
         Kind::Internal | Kind::StorageFull => Exit::Failure,
         Kind::InvalidRequest
         | Kind::NotJson
@@ -57,6 +63,8 @@ fn exit_of(problem: &Problem) -> Exit {
         | Kind::MethodNotAllowed
         | Kind::NameTaken
         | Kind::StillInUse
+        | Kind::NotRunning
+        | Kind::EventsGone
         | Kind::LastAdministrator
         | Kind::ChangedMeanwhile
         | Kind::IdempotencyKeyReused

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::say;
+use crate::settings::{Settings, Source};
 
 /// A control plane that serves.
 pub struct Serving {
@@ -58,6 +59,18 @@ pub fn keep_memory_private() {
     }
 }
 
+/// Says so when a password was put where others can read it.
+pub fn warn_of_shown_password(settings: &Settings) {
+    let url = settings.get("database_url");
+    let user = url.value.split_once("//").and_then(|(_, rest)| rest.split_once('@')).map(|(user, _)| user);
+    if matches!(url.source, Source::Flag(_)) && user.is_some_and(|user| user.contains(':')) {
+        tracing::warn!(
+            "the password in --database-url can be read by everybody who lists processes on this machine: put it into \
+             FOGLINE_DATABASE_URL or the settings file"
+        );
+    }
+}
+
 /// Starts it and waits until it is ready.
 ///
 /// # Errors
@@ -75,6 +88,7 @@ fn failure(error: ServeError) -> Failure {
             failure.hint("--listen names another address, such as 127.0.0.1:8080")
         }
         ServeError::Listen { .. } => failure.hint("--agent-listen names another address, such as 127.0.0.1:8081"),
+        ServeError::Url(_) => Failure::new(Exit::Usage, error.to_string()),
         _ => failure,
     }
 }

@@ -100,6 +100,7 @@ mod tests {
             resources: Resources { cpu_millis: CpuMillis(1_001), memory_mb: 512, gpu_units: 0, storage_gb: 10 },
             port: Some(80),
             host_port: None,
+            container: None,
             health: Some(HealthSpec::default()),
             grace_s: 1,
             drain_timeout_s: 1,

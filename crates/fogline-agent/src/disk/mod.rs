@@ -277,6 +277,7 @@ mod tests {
             end: Some(End::Failed),
             exit_code: Some(9),
             message: Some("text".to_owned()),
+            image_digest: format!("sha256:{}", "0a".repeat(32)).parse().ok(),
         }
     }
 

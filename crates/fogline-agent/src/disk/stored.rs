@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fogline_api::protocol::NodeAssignment;
 use fogline_core::assignment::{AssignedReplica, AssignedTemplate, Assignment, Authority, Want};
 use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::spec::ReplicaTemplate;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,8 @@ struct StoredTemplate {
     revision: u32,
     deployment_name: String,
     template: Arc<ReplicaTemplate>,
+    #[serde(default)]
+    image_digest: Option<ImageDigest>,
 }
 
 impl From<&Authority> for StoredAuthority {
@@ -85,6 +88,7 @@ impl From<&NodeAssignment> for StoredList {
             revision: *revision,
             deployment_name: assigned.deployment_name.clone(),
             template: Arc::clone(&assigned.template),
+            image_digest: assigned.image_digest.clone(),
         });
         Self {
             authority: (&list.authority).into(),
@@ -107,7 +111,11 @@ impl From<StoredList> for NodeAssignment {
             },
         });
         let templates = stored.templates.into_iter().map(|stored| {
-            let assigned = AssignedTemplate { deployment_name: stored.deployment_name, template: stored.template };
+            let assigned = AssignedTemplate {
+                deployment_name: stored.deployment_name,
+                template: stored.template,
+                image_digest: stored.image_digest,
+            };
             ((stored.deployment_id, stored.revision), assigned)
         });
         Self {
@@ -137,6 +145,7 @@ mod tests {
             resources: Resources { cpu_millis: CpuMillis(1_001), memory_mb: 512, gpu_units: 0, storage_gb: 10 },
             port: Some(80),
             host_port: None,
+            container: None,
             health: Some(HealthSpec::default()),
             grace_s: 1,
             drain_timeout_s: 1,
@@ -147,7 +156,12 @@ mod tests {
             revision: 2,
             want,
         };
-        let assigned = AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::new(template) };
+        let digest = format!("sha256:{}", "0a".repeat(32)).parse().expect("a digest");
+        let assigned = AssignedTemplate {
+            deployment_name: "web".to_owned(),
+            template: Arc::new(template),
+            image_digest: Some(digest),
+        };
         let list = NodeAssignment {
             authority: Authority { cluster_id: "c".to_owned(), epoch: 3, holder: "h".to_owned(), generation: 9 },
             node_id: "00000000-0000-7000-8000-000000000002".parse().expect("an id"),

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use fogline_core::id::ReplicaId;
 use serde::{Deserialize, Serialize};
 
+use super::docker::{EngineError, ImageFailure};
+
 /// Why a run was not started. Nothing is left running.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -86,6 +88,65 @@ pub enum StartError {
         /// How long was waited, rounded up.
         deadline_s: u64,
     },
+    /// There is nothing that could run containers.
+    #[error("cannot run a container: {reason}; start Docker or Podman on the node, or tell the agent where it listens")]
+    NoEngine {
+        /// What was tried.
+        reason: String,
+    },
+    /// The engine may have done it, and does not say.
+    #[error(
+        "the container engine has not said whether the container of run {run} was started ({reason}): it counts as \
+         running until that is known"
+    )]
+    Unclear {
+        /// Which run.
+        run: u32,
+        /// What it said last.
+        reason: String,
+    },
+    /// The image cannot be had.
+    #[error("cannot get the image {image}: {failure}")]
+    Image {
+        /// As the spec names it.
+        image: String,
+        /// Why not.
+        failure: ImageFailure,
+    },
+    /// The image is there, and what is to be run is not in it, or may not be.
+    #[error(
+        "cannot run a container of {image}: {reason}; change `command`, `working_dir`, `container.user` or the image"
+    )]
+    NotInImage {
+        /// The image.
+        image: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// A path of the node that may not be mounted.
+    #[error("cannot mount {path} into a container: {reason}")]
+    MountRefused {
+        /// The path, as the spec names it.
+        path: String,
+        /// Why, and what would do.
+        reason: String,
+    },
+    /// Another program has the port that was picked.
+    #[error("port {port} of this node is taken by another program")]
+    PortTaken {
+        /// The port on the host.
+        port: u16,
+    },
+    /// The engine has refused, or failed.
+    #[error("cannot run a container of {image}: {attempted}: {reason}")]
+    Engine {
+        /// The image.
+        image: String,
+        /// What was being done.
+        attempted: String,
+        /// What the engine says.
+        reason: String,
+    },
     /// Anything else.
     #[error("cannot run {program:?}: {attempted}: {reason}")]
     Other {
@@ -104,6 +165,14 @@ pub enum DriverError {
     /// Nothing runs under this id.
     #[error("nothing to signal: replica {0} does not run on this agent")]
     NotRunning(ReplicaId),
+    /// The container engine refused, or did not answer.
+    #[error("cannot signal the container of replica {replica_id}: {source}")]
+    Engine {
+        /// Which replica.
+        replica_id: ReplicaId,
+        /// What the engine says.
+        source: EngineError,
+    },
     /// The system refused.
     #[error("cannot signal replica {replica_id}: {source}")]
     Signal {

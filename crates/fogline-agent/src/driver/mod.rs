@@ -1,25 +1,33 @@
-//! What runs replicas: one driver a runtime, joined by the closed enum [`Driver`].
+//! What runs replicas: one driver a runtime, joined by the closed enum [`Driver`], and [`Drivers`], which asks the right one.
 //!
 //! Decides nothing about whether a replica should run: the supervisor does, and asks. Must never start a run twice.
 //! Invariant: a run that [`Driver::start`] answered with [`Started`], or that [`Driver::adopt`] found alive or
 //! held, ends in exactly one [`DriverEvent::Exited`]; a start that failed has no event, but where it failed because an
-//! earlier run holds the replica ([`StartError::StillRunning`]): then the end of that run is told. Tests: `tests/it/driver.rs`.
+//! earlier run holds the replica ([`StartError::StillRunning`]), or where nobody can tell whether it has worked
+//! ([`StartError::Unclear`]): then the end of that run is told. Tests: `tests/it/driver.rs`.
 
+pub mod docker;
 mod error;
+mod exec;
 pub mod process;
+mod set;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::ReplicaUsage;
 use fogline_core::spec::ReplicaTemplate;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use crate::logs::LogsError;
+pub use docker::{DockerConfig, DockerDriver};
 pub use error::{DriverError, StartError};
+pub use exec::{ExecError, ExecOrder, ExecOutcome};
 pub use process::{ProcessConfig, ProcessDriver};
+pub use set::Drivers;
 
 /// One run of one replica: everything that is needed to start it. It is kept on disk, so that an agent that restarts
 /// knows what it adopts.
@@ -41,7 +49,11 @@ pub struct StartOrder {
     pub run: u32,
     /// What to run.
     pub template: Arc<ReplicaTemplate>,
-    /// The port on the host that the agent picked, passed on as `PORT`.
+    /// What the image is, where that is settled: then it is started from this and nothing else, whatever its tag says.
+    #[serde(default)]
+    pub image_digest: Option<ImageDigest>,
+    /// The port on the host that the agent picked. A process is told it in `PORT`; a container's own port is published
+    /// there.
     pub port: Option<u16>,
 }
 
@@ -50,6 +62,18 @@ pub struct StartOrder {
 pub struct Started {
     /// The driver's name for it: the id of its process, or of its container.
     pub container_id: String,
+    /// What its image turned out to be; nothing for a process.
+    pub image_digest: Option<ImageDigest>,
+    /// Whether it listens on no port, so that the one on the host that it was to get is free again.
+    pub port_unused: bool,
+}
+
+impl Started {
+    /// One that has the port of its order, and no image.
+    #[must_use]
+    pub const fn new(container_id: String) -> Self {
+        Self { container_id, image_digest: None, port_unused: false }
+    }
 }
 
 /// How a run ended.
@@ -75,7 +99,10 @@ pub enum ExitCause {
     OutOfMemory,
     /// The process that watches over it was killed, and what it left behind was killed then.
     ShimKilled,
-    /// It never ran. Only found by [`Driver::adopt`]: otherwise [`Driver::start`] tells it.
+    /// Its container was removed by somebody else.
+    Removed,
+    /// It never ran. Only found by [`Driver::adopt`], or after a start that was [`StartError::Unclear`]: otherwise
+    /// [`Driver::start`] tells it.
     NotStarted(StartError),
 }
 
@@ -90,6 +117,15 @@ pub enum DriverEvent {
         run: u32,
         /// How it ended.
         exit: Exit,
+    },
+    /// A start goes on and is not through: its image is being pulled.
+    Preparing {
+        /// Which replica.
+        replica_id: ReplicaId,
+        /// Which run of it.
+        run: u32,
+        /// How far it is, for people.
+        progress: String,
     },
     /// A run that was [`AdoptedState::Held`], or that kept a start from being done, can be made out now: it is alive.
     Adopted(Box<Adopted>),
@@ -136,6 +172,8 @@ pub enum Signal {
 pub enum Driver {
     /// As plain processes of this machine.
     Process(ProcessDriver),
+    /// As containers, by Docker or Podman.
+    Docker(DockerDriver),
 }
 
 /// Pieces of a replica's output, in order.
@@ -151,6 +189,7 @@ impl Driver {
     pub async fn start(&self, order: StartOrder) -> Result<Started, StartError> {
         match self {
             Self::Process(driver) => driver.start(order).await,
+            Self::Docker(driver) => driver.start(order).await,
         }
     }
 
@@ -161,6 +200,7 @@ impl Driver {
     pub async fn signal(&self, replica_id: ReplicaId, signal: Signal) -> Result<(), DriverError> {
         match self {
             Self::Process(driver) => driver.signal(replica_id, signal).await,
+            Self::Docker(driver) => driver.signal(replica_id, signal).await,
         }
     }
 
@@ -169,6 +209,7 @@ impl Driver {
     pub async fn adopt(&self) -> Vec<Adopted> {
         match self {
             Self::Process(driver) => driver.adopt().await,
+            Self::Docker(driver) => driver.adopt().await,
         }
     }
 
@@ -177,15 +218,17 @@ impl Driver {
     pub fn forget(&self, replica_id: ReplicaId) {
         match self {
             Self::Process(driver) => driver.forget(replica_id),
+            Self::Docker(driver) => driver.forget(replica_id),
         }
     }
 
-    /// What each running replica takes: processor time since the last call, memory now. Reads files: some milliseconds
-    /// where the machine has no cgroups.
+    /// What each running replica takes: processor time since the last call, memory now. Reads files, some milliseconds
+    /// where the machine has no cgroups; of containers, what the engine said when it was asked last.
     #[must_use]
     pub fn usage(&self) -> Vec<ReplicaUsage> {
         match self {
             Self::Process(driver) => driver.usage(),
+            Self::Docker(driver) => driver.usage(),
         }
     }
 
@@ -197,6 +240,20 @@ impl Driver {
     pub async fn logs(&self, replica_id: ReplicaId, tail_lines: u32, follow: bool) -> Result<LogStream, LogsError> {
         match self {
             Self::Process(driver) => driver.logs(replica_id, tail_lines, follow).await,
+            Self::Docker(driver) => driver.logs(replica_id, tail_lines, follow).await,
+        }
+    }
+
+    /// Runs a command in a replica that runs: in its working directory, with its environment and within its limits. It is
+    /// killed, with what it has started, when its time is over.
+    ///
+    /// # Errors
+    /// When the replica does not run, or the command took too long. A command that could not be run is no error: its exit
+    /// code says so.
+    pub async fn exec(&self, replica_id: ReplicaId, order: &ExecOrder) -> Result<ExecOutcome, ExecError> {
+        match self {
+            Self::Process(driver) => driver.exec(replica_id, order).await,
+            Self::Docker(driver) => driver.exec(replica_id, order).await,
         }
     }
 
@@ -205,6 +262,16 @@ impl Driver {
     pub fn limits(&self) -> String {
         match self {
             Self::Process(driver) => driver.limits(),
+            Self::Docker(driver) => driver.limits(),
+        }
+    }
+
+    /// Whether something of this replica is kept here, running or not.
+    #[must_use]
+    pub fn knows(&self, replica_id: ReplicaId) -> bool {
+        match self {
+            Self::Process(driver) => driver.knows(replica_id),
+            Self::Docker(driver) => driver.knows(replica_id),
         }
     }
 }

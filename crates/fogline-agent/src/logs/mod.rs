@@ -40,6 +40,9 @@ pub enum LogsError {
     /// There is none.
     #[error("no output of replica {0} is kept on this node: it never ran here, or it ended long ago")]
     NoSuchReplica(fogline_core::id::ReplicaId),
+    /// The container engine, which has it, does not give it out.
+    #[error("cannot read the output of a container: {0}")]
+    Engine(#[from] crate::driver::docker::EngineError),
     /// The files cannot be read.
     #[error("cannot read the output in {}: {source}", path.display())]
     Read {

@@ -6,6 +6,8 @@
 //! [`AgentConfig::stop_replicas_on_exit`] says so. Tests: `tests/it/run.rs`.
 
 mod call;
+mod driving;
+mod exec;
 mod keeper;
 mod relay;
 mod work;
@@ -19,7 +21,6 @@ use fogline_core::id::ReplicaId;
 use fogline_core::observation::{NodeDeclaration, NodeUsage};
 use fogline_core::quantity::Resources;
 use fogline_core::record::Runtimes;
-use fogline_core::spec::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -27,7 +28,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock::boot_us;
 use crate::config::AgentConfig;
 use crate::disk::{Disk, DiskError, Kept};
-use crate::driver::{Driver, DriverEvent, ProcessConfig, ProcessDriver};
+use crate::driver::{DriverEvent, Drivers};
 use crate::host::{self, Sampler};
 use crate::session::{self, Obeyed, Refusal, Session, SessionConfig};
 use crate::supervisor::{self, Supervisor, SupervisorConfig};
@@ -52,7 +53,7 @@ pub enum AgentError {
     #[error("cannot start the agent: {0}")]
     Disk(#[from] DiskError),
     /// The driver's directory.
-    #[error("cannot start the agent: cannot prepare {} for processes: {source}", dir.display())]
+    #[error("cannot start the agent: cannot prepare {} for replicas: {source}", dir.display())]
     Driver {
         /// The directory.
         dir: std::path::PathBuf,
@@ -83,16 +84,16 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     config.validate().map_err(AgentError::Config)?;
     let disk = Arc::new(Disk::open(&config.data_dir)?);
     let incarnation = disk.next_incarnation()?;
-    let nodes = declarations(&config)?;
     let names: Vec<&str> = config.nodes.iter().map(|node| node.name.as_str()).collect();
     let kept = disk.load(&names);
     for damage in &kept.damaged {
         error!(error = %damage, "state of an earlier agent is lost");
     }
     let (driver_events, mut from_driver) = mpsc::channel(EVENTS);
-    let driver = process_driver(&config, driver_events)?;
+    let (drivers, mut engine) = driving::open(&config, driver_events).await?;
+    let nodes = declarations(&config, driving::runtimes(&engine))?;
     let (events, mut from_work) = mpsc::channel(EVENTS);
-    let mut agent = Agent::new(config, nodes, &kept, incarnation, disk, driver, events);
+    let mut agent = Agent::new(config, nodes, &kept, incarnation, disk, drivers, events);
     agent.adopt(kept).await;
     let mut stopping = false;
     loop {
@@ -109,6 +110,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
             }
             Some(event) = from_driver.recv() => agent.on_driver(event).await,
             Some(event) = from_work.recv() => agent.on(event).await,
+            () = driving::changed(&mut engine) => agent.offer(driving::runtimes(&engine)).await,
             () = wake => agent.tell([]).await,
         }
         if stopping && agent.supervisor.running() == 0 {
@@ -118,20 +120,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     }
 }
 
-fn process_driver(config: &AgentConfig, events: mpsc::Sender<DriverEvent>) -> Result<Driver, AgentError> {
-    let settings = ProcessConfig {
-        shim_program: config.shim_program.clone(),
-        shim_args: config.shim_args.clone(),
-        ..ProcessConfig::new(config.data_dir.clone(), config.base_env.clone())
-    };
-    let driver = ProcessDriver::new(settings, events)
-        .map_err(|source| AgentError::Driver { dir: config.data_dir.clone(), source })?;
-    let driver = Driver::Process(driver);
-    info!(limits = driver.limits(), "replicas run as processes");
-    Ok(driver)
-}
-
-fn declarations(config: &AgentConfig) -> Result<Vec<NodeDeclaration>, AgentError> {
+fn declarations(config: &AgentConfig, runtimes: Runtimes) -> Result<Vec<NodeDeclaration>, AgentError> {
     let mut nodes = Vec::with_capacity(config.nodes.len());
     for node in &config.nodes {
         let capacity = match node.capacity {
@@ -143,7 +132,7 @@ fn declarations(config: &AgentConfig) -> Result<Vec<NodeDeclaration>, AgentError
             region: node.region.clone(),
             zone: node.zone.clone(),
             capacity,
-            runtimes: Runtimes::of(&[Runtime::Process]),
+            runtimes,
             labels: node.labels.clone(),
         });
     }
@@ -157,9 +146,10 @@ struct Agent {
     supervisor: Supervisor,
     session: Session,
     keeper: Keeper,
-    driver: Driver,
+    drivers: Drivers,
     sampler: Arc<Mutex<Sampler>>,
     relay: Relay,
+    commands: exec::Commands,
     call: Option<Call>,
     calls: u64,
     /// Why the last call was lost: told once, not every few seconds.
@@ -174,7 +164,7 @@ impl Agent {
         kept: &Kept,
         incarnation: u64,
         disk: Arc<Disk>,
-        driver: Driver,
+        drivers: Drivers,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let lists = kept.lists.iter().map(|(node, list)| (node.clone(), list.authority.clone()));
@@ -196,9 +186,10 @@ impl Agent {
                 obeyed: Obeyed::restored(kept.seen.clone(), lists),
             }),
             keeper: Keeper::new(disk, &kept.lists),
-            driver,
+            drivers,
             sampler: Arc::default(),
             relay: Relay::default(),
+            commands: exec::Commands::default(),
             call: None,
             calls: 0,
             lost_because: None,
@@ -209,7 +200,7 @@ impl Agent {
 
     /// Takes over what an earlier agent left behind, and does what its last lists say, with or without a server.
     async fn adopt(&mut self, kept: Kept) {
-        let adopted = self.driver.adopt().await;
+        let adopted = self.drivers.adopt().await;
         info!(replicas = adopted.len(), lists = kept.lists.len(), "taking over from an earlier agent");
         self.supervise(supervisor::Input::Restored { memos: kept.memos, adopted }).await;
         for (node, list) in kept.lists {
@@ -238,11 +229,19 @@ impl Agent {
             .min(LONGEST_SLEEP)
     }
 
+    /// What replicas can be run by has changed.
+    async fn offer(&mut self, runtimes: Runtimes) {
+        self.tell([Told::Session(session::Input::Offer(runtimes))]).await;
+    }
+
     async fn on_driver(&mut self, event: DriverEvent) {
         self.supervise(match event {
             DriverEvent::Exited { replica_id, run, exit } => {
                 info!(%replica_id, run, end = exit.message, "a run is over");
                 supervisor::Input::Exited { replica_id, run, exit }
+            }
+            DriverEvent::Preparing { replica_id, run, progress } => {
+                supervisor::Input::Preparing { replica_id, run, progress }
             }
             DriverEvent::Adopted(adopted) => supervisor::Input::Adopted(adopted),
         })
@@ -308,11 +307,11 @@ impl Agent {
             supervisor::Output::Persist(memo) => self.keeper.save_memo(memo, boot_us()).await,
             supervisor::Output::Start(order) => {
                 info!(replica_id = %order.replica_id, run = order.run, port = order.port, "starting");
-                work::start(&self.driver, order, &self.events);
+                work::start(&self.drivers, order, &self.events);
             }
             supervisor::Output::Signal { replica_id, signal } => {
                 info!(%replica_id, ?signal, "signalling");
-                work::signal(&self.driver, replica_id, signal);
+                work::signal(&self.drivers, replica_id, signal);
             }
             supervisor::Output::Probe(order) => work::probe(&self.config.address, order, &self.events),
             supervisor::Output::Report { node, report } => {
@@ -327,9 +326,9 @@ impl Agent {
     }
 
     async fn forget(&mut self, replica_id: ReplicaId) {
-        let driver = self.driver.clone();
+        let drivers = self.drivers.clone();
         // Only fails when the runtime is going away.
-        let _ = tokio::task::spawn_blocking(move || driver.forget(replica_id)).await;
+        let _ = tokio::task::spawn_blocking(move || drivers.forget(replica_id)).await;
         self.keeper.remove_memo(replica_id).await;
     }
 
@@ -349,7 +348,7 @@ impl Agent {
                     call.send(&message);
                 }
             }
-            session::Output::Heartbeat { nodes } => work::measure(&self.driver, &self.sampler, nodes, &self.events),
+            session::Output::Heartbeat { nodes } => work::measure(&self.drivers, &self.sampler, nodes, &self.events),
             session::Output::Remember(authority) => {
                 info!(epoch = authority.epoch, "a new leader");
                 self.keeper.save_seen(authority, boot_us()).await;
@@ -363,10 +362,15 @@ impl Agent {
             session::Output::Refused(refusal) => warn!(%refusal, "not obeyed"),
             session::Output::OpenLog(question) => {
                 if let Some(call) = &self.call {
-                    self.relay.open(&self.driver, question, call.log_sender());
+                    self.relay.open(&self.drivers, question, call.log_sender());
                 }
             }
             session::Output::CancelLog { request } => self.relay.cancel(request),
+            session::Output::RunCommand(question) => {
+                if let Some(call) = &self.call {
+                    self.commands.run(&self.drivers, question, call.log_sender());
+                }
+            }
         }
     }
 

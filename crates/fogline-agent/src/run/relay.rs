@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_stream::StreamExt;
 
-use crate::driver::Driver;
+use crate::driver::Drivers;
 
 /// So many logs are read at once.
 const AT_ONCE: usize = 64;
@@ -26,7 +26,7 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Begins to answer.
-    pub fn open(&mut self, driver: &Driver, question: LogQuestion, outbound: mpsc::Sender<AgentMessage>) {
+    pub fn open(&mut self, driver: &Drivers, question: LogQuestion, outbound: mpsc::Sender<AgentMessage>) {
         self.readers.retain(|_, reader| !reader.is_finished());
         self.cancel(question.request);
         let request = question.request;
@@ -66,7 +66,7 @@ impl Drop for Relay {
     }
 }
 
-async fn read(driver: &Driver, question: &LogQuestion, outbound: &mpsc::Sender<AgentMessage>) -> Result<(), String> {
+async fn read(driver: &Drivers, question: &LogQuestion, outbound: &mpsc::Sender<AgentMessage>) -> Result<(), String> {
     let mut pieces = driver
         .logs(question.replica_id, question.tail_lines, question.follow)
         .await

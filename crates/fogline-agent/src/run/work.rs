@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::Event;
-use crate::driver::{Driver, Signal, StartOrder};
+use crate::driver::{Drivers, Signal, StartOrder};
 use crate::host::Sampler;
 use crate::probe;
 use crate::supervisor::{Input, ProbeOrder};
@@ -27,7 +27,7 @@ pub(super) struct Load {
 }
 
 /// Tries the port, then starts.
-pub(super) fn start(driver: &Driver, order: StartOrder, events: &mpsc::Sender<Event>) {
+pub(super) fn start(driver: &Drivers, order: StartOrder, events: &mpsc::Sender<Event>) {
     let (driver, events) = (driver.clone(), events.clone());
     tokio::spawn(async move {
         let (replica_id, run) = (order.replica_id, order.run);
@@ -37,7 +37,7 @@ pub(super) fn start(driver: &Driver, order: StartOrder, events: &mpsc::Sender<Ev
                 Input::PortTaken { replica_id, run, port }
             }
             _ => match driver.start(order).await {
-                Ok(started) => Input::Started { replica_id, run, container_id: started.container_id },
+                Ok(started) => Input::Started { replica_id, run, started },
                 Err(error) => {
                     warn!(%replica_id, run, %error, "not started");
                     Input::StartFailed { replica_id, run, error }
@@ -49,7 +49,7 @@ pub(super) fn start(driver: &Driver, order: StartOrder, events: &mpsc::Sender<Ev
 }
 
 /// Signals. That it has worked is seen by the replica's end; that it has not, too: the supervisor repeats itself.
-pub(super) fn signal(driver: &Driver, replica_id: ReplicaId, signal: Signal) {
+pub(super) fn signal(driver: &Drivers, replica_id: ReplicaId, signal: Signal) {
     let driver = driver.clone();
     tokio::spawn(async move {
         if let Err(error) = driver.signal(replica_id, signal).await {
@@ -70,7 +70,7 @@ pub(super) fn probe(address: &str, order: ProbeOrder, events: &mpsc::Sender<Even
 
 /// Measures.
 pub(super) fn measure(
-    driver: &Driver,
+    driver: &Drivers,
     sampler: &Arc<Mutex<Sampler>>,
     nodes: Vec<(Arc<str>, NodeId)>,
     events: &mpsc::Sender<Event>,

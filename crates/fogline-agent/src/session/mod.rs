@@ -12,10 +12,11 @@ mod redial;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fogline_api::protocol::{FromAgent, FromServer, Greeting, LogQuestion, NodeAssignment, Reception};
+use fogline_api::protocol::{ExecQuestion, FromAgent, FromServer, Greeting, LogQuestion, NodeAssignment, Reception};
 use fogline_core::assignment::Authority;
 use fogline_core::id::{NodeId, ReplicaId};
 use fogline_core::observation::{NodeDeclaration, ReplicaReport};
+use fogline_core::record::Runtimes;
 
 use backlog::Backlog;
 use redial::Redial;
@@ -58,6 +59,8 @@ pub enum Input {
     /// The supervisor has forgotten a replica.
     #[expect(missing_docs, reason = "the variant's doc says it")]
     Forgotten { replica_id: ReplicaId },
+    /// What the agent's nodes can run replicas by has changed. They are declared anew.
+    Offer(Runtimes),
     /// Time has passed.
     Tick,
 }
@@ -87,6 +90,8 @@ pub enum Output {
     /// The leader has read enough.
     #[expect(missing_docs, reason = "as in agent.proto")]
     CancelLog { request: u64 },
+    /// The leader wants a command run in a replica.
+    RunCommand(ExecQuestion),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,6 +145,7 @@ impl Session {
             Input::Lost { random } => self.lost(random, now_us),
             Input::Received(message) => self.received(message, now_us, &mut out),
             Input::Report { node, report } => self.backlog.add(&node, report),
+            Input::Offer(runtimes) => self.offer(runtimes, now_us, &mut out),
             Input::Forgotten { replica_id } => self.backlog.forget(replica_id),
             Input::Tick => {}
         }
@@ -201,6 +207,17 @@ impl Session {
         self.link = Link::Idle { until_us: now_us.saturating_add(pause_us) };
     }
 
+    /// What a node is, is said at the beginning of a call only.
+    fn offer(&mut self, runtimes: Runtimes, now_us: u64, out: &mut Vec<Output>) {
+        let is_new = self.nodes.iter().any(|node| node.runtimes != runtimes);
+        for node in &mut self.nodes {
+            node.runtimes = runtimes;
+        }
+        if is_new && matches!(self.link, Link::Calling { .. } | Link::Attached { .. }) {
+            self.disconnect(now_us, out);
+        }
+    }
+
     fn disconnect(&mut self, now_us: u64, out: &mut Vec<Output>) {
         if let Link::Attached { since_us, .. } = self.link {
             self.attached_us = Some(now_us.saturating_sub(since_us));
@@ -223,11 +240,15 @@ impl Session {
             (FromServer::Assignment(list), Link::Attached { .. }) => self.assigned(list, now_us, out),
             (FromServer::Acknowledge { number }, Link::Attached { .. }) => self.backlog.acknowledged(number),
             (FromServer::LogRequest(question), Link::Attached { .. }) => out.push(Output::OpenLog(question)),
+            (FromServer::ExecRequest(question), Link::Attached { .. }) => out.push(Output::RunCommand(question)),
             (FromServer::LogCancel { request }, _) => out.push(Output::CancelLog { request }),
             // A second welcome is the first one, doubled.
             (FromServer::Welcome(_), _) => {}
             (FromServer::Assignment(_), Link::Calling { .. }) => out.push(Output::Refused(Refusal::NotWelcomed)),
-            (FromServer::Acknowledge { .. } | FromServer::LogRequest(_), Link::Calling { .. }) => {}
+            (
+                FromServer::Acknowledge { .. } | FromServer::LogRequest(_) | FromServer::ExecRequest(_),
+                Link::Calling { .. },
+            ) => {}
         }
     }
 

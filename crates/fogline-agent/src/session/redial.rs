@@ -97,6 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn a_named_leader_that_is_dead_costs_one_call_a_round() {
+        let mut redial = redial();
+        let mut called = Vec::new();
+        // The standby `b` names the dead `a` until it leads itself.
+        for _ in 0..6 {
+            let server = redial.target().expect("a server");
+            redial.follow((server == "b").then(|| "a".to_owned()));
+            let pause_us = redial.pause_us(None, 4_999_999);
+            called.push((server, pause_us == 0));
+        }
+        let called: Vec<(&str, bool)> = called.iter().map(|(server, at_once)| (server.as_str(), *at_once)).collect();
+        assert_eq!(called, [("a", false), ("b", true), ("a", false), ("a", false), ("b", true), ("a", false)]);
+    }
+
+    #[test]
     fn two_servers_that_name_each_other_are_not_called_without_end() {
         let mut redial = redial();
         let mut pauses = Vec::new();

@@ -109,7 +109,8 @@ pub(super) fn exit_of(status: Option<WaitIdStatus>, out_of_memory: bool, memory_
     }
 }
 
-fn signal_name(signal: i32) -> &'static str {
+/// The name of a signal, in brackets, where it has one that people know.
+pub(crate) fn signal_name(signal: i32) -> &'static str {
     match signal {
         libc::SIGHUP => " (SIGHUP)",
         libc::SIGINT => " (SIGINT)",

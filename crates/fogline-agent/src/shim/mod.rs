@@ -22,6 +22,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, getpid, kill_process_group, set_child_subreaper, setsid};
 
+pub(crate) use end::signal_name;
+
 use crate::clock::boot_us;
 use crate::driver::{Exit, ExitCause, StartError};
 use output::Output;

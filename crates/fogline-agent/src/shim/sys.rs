@@ -113,6 +113,24 @@ pub(super) fn prepare_program(command: &mut Command, cgroup_procs: Vec<OwnedFd>)
     }
 }
 
+/// A command beside a replica's program: a session of its own in the replica's cgroups, and otherwise as the program.
+pub(crate) fn prepare_beside(command: &mut Command, cgroup_procs: Vec<OwnedFd>) {
+    // SAFETY: only system calls on values made before the fork.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setsid() < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            for procs in &cgroup_procs {
+                // "0" is the writer itself. A cgroup that cannot be entered limits nothing, and stops nothing.
+                libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1);
+            }
+            default_signals();
+            close_on_exec()
+        });
+    }
+}
+
 /// The shim: a session of its own before a signal to the agent's can reach it, and no descriptor but the first three.
 pub(crate) fn prepare_shim(command: &mut Command) {
     // SAFETY: only system calls.

@@ -8,7 +8,7 @@ use fogline_core::observation::ReplicaReport;
 
 use super::memo::Memo;
 use super::readiness::ProbeTarget;
-use crate::driver::{Adopted, Exit, Signal, StartError, StartOrder};
+use crate::driver::{Adopted, Exit, Signal, StartError, StartOrder, Started};
 
 /// What a supervisor is told.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,8 +33,11 @@ pub enum Input {
         unsaved: Option<String>,
     },
     /// A start has worked.
-    #[expect(missing_docs, reason = "as in Started")]
-    Started { replica_id: ReplicaId, run: u32, container_id: String },
+    #[expect(missing_docs, reason = "as in StartOrder")]
+    Started { replica_id: ReplicaId, run: u32, started: Started },
+    /// A start goes on: its image is being pulled.
+    #[expect(missing_docs, reason = "as in DriverEvent")]
+    Preparing { replica_id: ReplicaId, run: u32, progress: String },
     /// A start has not worked, and nothing is left of it.
     #[expect(missing_docs, reason = "as in StartOrder")]
     StartFailed { replica_id: ReplicaId, run: u32, error: StartError },

@@ -3,14 +3,14 @@
 //! [`Replica::advance`] does one step and says whether there may be another. Must never leave [`Phase::Ended`], nor
 //! start anything while something of an earlier run may be there.
 
-use fogline_core::spec::ReplicaTemplate;
+use fogline_core::spec::{ReplicaTemplate, Runtime};
 
 use super::crashes::Verdict;
 use super::event::{Output, ProbeOrder};
 use super::memo::End;
 use super::readiness::{Past, Readiness};
 use super::replica::{Ending, Listing, Phase, Replica, Subject};
-use crate::driver::{Exit, Signal, StartError, StartOrder};
+use crate::driver::{Exit, Signal, StartError, StartOrder, Started};
 use crate::ports::Ports;
 
 /// A SIGKILL that has not worked is sent again so often.
@@ -38,9 +38,17 @@ fn first_signal(subject: Option<&Subject>) -> (Signal, u64) {
     }
 }
 
+/// An image may expose a port that the spec does not name: nobody knows before it is there.
+fn may_listen(template: &ReplicaTemplate) -> bool {
+    template.port.is_some() || template.runtime == Runtime::Docker
+}
+
 impl Replica {
     /// Does the next thing that is due. `slot` says whether one more may be started now.
     pub fn advance(&mut self, ports: &mut Ports, slot: bool, now_us: u64, out: &mut Vec<Output>) -> Step {
+        if !matches!(self.phase, Phase::Starting) {
+            self.progress = None;
+        }
         match &mut self.phase {
             Phase::Waiting { until_us, restart } => {
                 let (until_us, restart) = (*until_us, *restart);
@@ -58,7 +66,13 @@ impl Replica {
                 }
                 self.start(restart, ports, now_us, out)
             }
-            Phase::Starting => Step::Resting,
+            Phase::Starting => {
+                // What waits for its image would wait on for nobody.
+                if self.stop_ordered && self.progress.take().is_some() {
+                    out.push(Output::Signal { replica_id: self.id, signal: Signal::Terminate });
+                }
+                Step::Resting
+            }
             Phase::Alive { readiness, start_deadline_us } => {
                 if self.stop_ordered {
                     return self.terminate(now_us, out);
@@ -112,14 +126,26 @@ impl Replica {
     }
 
     /// The driver has started it.
-    pub fn started(&mut self, container_id: String, now_us: u64) {
-        self.container_id = Some(container_id);
+    pub fn started(&mut self, started: Started, ports: &mut Ports, now_us: u64) {
+        self.container_id = Some(started.container_id);
+        self.image_digest = started.image_digest.or(self.image_digest.take());
+        if started.port_unused {
+            self.drop_port(ports);
+        }
         self.alive(Past::New, now_us);
+    }
+
+    /// The driver is still at it.
+    pub fn preparing(&mut self, progress: String) {
+        if matches!(self.phase, Phase::Starting) {
+            self.progress = Some(progress);
+        }
     }
 
     /// It runs: now, or already when the agent came.
     pub fn alive(&mut self, past: Past, now_us: u64) {
-        let health = self.subject.as_ref().map(|subject| subject.template.readiness()).unwrap_or_default();
+        let has_port = self.port.is_some();
+        let health = self.subject.as_ref().map(|subject| subject.template.readiness(has_port)).unwrap_or_default();
         let start_timeout_us = u64::from(health.start_timeout_s.max(1)) * SECOND_US;
         let readiness = Readiness::new(&health, self.port, past, now_us);
         self.phase = Phase::Alive { readiness, start_deadline_us: now_us.saturating_add(start_timeout_us) };
@@ -195,6 +221,8 @@ impl Replica {
             | StartError::NoProgram { .. }
             | StartError::NotPermitted { .. }
             | StartError::BadWorkingDir { .. }
+            | StartError::NotInImage { .. }
+            | StartError::MountRefused { .. }
             | StartError::DiskFull { .. } => {
                 if self.stop_ordered {
                     self.end(End::Stopped, ports);
@@ -209,8 +237,12 @@ impl Replica {
                 self.phase = Phase::Waiting { until_us: now_us, restart: false };
             }
             // Nothing has crashed. A second start, here or elsewhere, is out of the question before that is over.
-            StartError::StillRunning { .. } => self.held(Past::New, &error.to_string()),
+            StartError::StillRunning { .. } | StartError::Unclear { .. } => self.held(Past::New, &error.to_string()),
+            StartError::PortTaken { port } => self.port_taken(*port, ports, now_us),
             StartError::NoResources { .. }
+            | StartError::NoEngine { .. }
+            | StartError::Engine { .. }
+            | StartError::Image { .. }
             | StartError::Interrupted
             | StartError::TimedOut { .. }
             | StartError::Other { .. } => self.crashed(&error.to_string(), ports, now_us),
@@ -245,9 +277,13 @@ impl Replica {
     /// A run that ended before it was ready may have found its port taken, by another program or by what the system
     /// keeps of old connections: the next one gets another.
     fn give_port_back(&mut self, ports: &mut Ports) {
-        if self.fixed_port().is_none()
-            && let Some(port) = self.port.take()
-        {
+        if self.fixed_port().is_none() {
+            self.drop_port(ports);
+        }
+    }
+
+    fn drop_port(&mut self, ports: &mut Ports) {
+        if let Some(port) = self.port.take() {
             ports.release(port, self.id);
         }
     }
@@ -317,6 +353,8 @@ impl Replica {
             revision: subject.revision,
             run: self.run,
             template: subject.template,
+            // What it found out itself holds until the list says what all of them are.
+            image_digest: subject.image_digest.or_else(|| self.image_digest.clone()),
             port: self.port,
         }));
         self.phase = Phase::Starting;
@@ -330,7 +368,7 @@ impl Replica {
                 .claim(port, self.id)
                 .map_err(|owner| format!("port {port} of this machine belongs to replica {owner}; wait for its end"))?;
             self.port = Some(port);
-        } else if template.port.is_some() && self.port.is_none() {
+        } else if may_listen(template) && self.port.is_none() {
             let range = ports.range();
             self.port = Some(ports.pick(self.id, now_us).ok_or_else(|| {
                 format!("no port of {range} is free on this machine; stop something or give the agent a wider range")

@@ -6,6 +6,7 @@
 //! replica that was never started has none, and the driver removes its own as it sees fit.
 
 use fogline_core::id::ReplicaId;
+use fogline_core::image_digest::ImageDigest;
 use serde::{Deserialize, Serialize};
 
 use super::crashes::Crashes;
@@ -47,4 +48,7 @@ pub struct Memo {
     pub exit_code: Option<i32>,
     /// What was last reported about it, for people.
     pub message: Option<String>,
+    /// What its image turned out to be. A restart in place is of the same one.
+    #[serde(default)]
+    pub image_digest: Option<ImageDigest>,
 }

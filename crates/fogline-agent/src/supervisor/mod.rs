@@ -88,12 +88,15 @@ impl Supervisor {
             Input::Assigned { node, node_id, assignment, unsaved } => {
                 self.assigned(&node, node_id, &assignment, unsaved.as_deref(), now_us, &mut out);
             }
-            Input::Started { replica_id, run, container_id } => {
-                self.on_run(replica_id, run, now_us, &mut out, |replica, _| {
+            Input::Started { replica_id, run, started } => {
+                self.on_run(replica_id, run, now_us, &mut out, |replica, ports| {
                     if matches!(replica.phase, Phase::Starting) {
-                        replica.started(container_id, now_us);
+                        replica.started(started, ports, now_us);
                     }
                 });
+            }
+            Input::Preparing { replica_id, run, progress } => {
+                self.on_run(replica_id, run, now_us, &mut out, |replica, _| replica.preparing(progress));
             }
             Input::StartFailed { replica_id, run, error } => {
                 self.on_run(replica_id, run, now_us, &mut out, |replica, ports| {
@@ -194,6 +197,7 @@ impl Supervisor {
             // Of one that is held the order may be unknown; its list tells.
             let is_held = matches!(found.state, AdoptedState::Held { .. });
             replica.subject = (!is_held).then(|| Subject::of(&found.order));
+            replica.image_digest = found.order.image_digest.clone().or(replica.image_digest);
             match (found.state, end) {
                 // It ended for good and yet runs: its end is carried out.
                 (AdoptedState::Alive, Some(_)) => {
@@ -254,6 +258,7 @@ impl Supervisor {
                 node_id,
                 revision: assigned.revision,
                 template: Arc::clone(&found.template),
+                image_digest: found.image_digest.clone(),
             });
             let mut replica = match self.take(id) {
                 Some(replica) => replica,
@@ -270,7 +275,12 @@ impl Supervisor {
             replica.node = Arc::clone(node);
             replica.listing = Listing::Listed;
             // The revision of a replica never changes: what it was started from stays.
+            let settled = subject.as_ref().and_then(|subject| subject.image_digest.clone());
             replica.subject = replica.subject.take().or(subject);
+            // But for what its image is: that is settled once, by whoever was first.
+            if let (Some(subject), Some(settled)) = (&mut replica.subject, settled) {
+                subject.image_digest = Some(settled);
+            }
             replica.stop_ordered |= assigned.want == Want::Stop;
             self.settle(replica, now_us, out);
         }
@@ -360,7 +370,8 @@ impl Supervisor {
                 }
             }
         }
-        if matches!(replica.phase, Phase::Starting) {
+        // One that waits for its image takes nothing from those that could start.
+        if matches!(replica.phase, Phase::Starting) && replica.progress.is_none() {
             self.starting.insert(id);
         }
         self.replicas.insert(id, replica);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{ReplicaReport, ReportedState};
 use fogline_core::spec::ReplicaTemplate;
 
@@ -22,6 +23,8 @@ pub(super) struct Subject {
     pub node_id: NodeId,
     pub revision: u32,
     pub template: Arc<ReplicaTemplate>,
+    /// As the list has it.
+    pub image_digest: Option<ImageDigest>,
 }
 
 impl Subject {
@@ -33,6 +36,7 @@ impl Subject {
             node_id: order.node_id,
             revision: order.revision,
             template: Arc::clone(&order.template),
+            image_digest: order.image_digest.clone(),
         }
     }
 }
@@ -90,8 +94,12 @@ pub(super) struct Replica {
     pub port: Option<u16>,
     pub been_ready: bool,
     pub container_id: Option<String>,
+    /// What it is made of, as the driver found out.
+    pub image_digest: Option<ImageDigest>,
     pub exit_code: Option<i32>,
     pub message: Option<String>,
+    /// How far a start is that takes long.
+    pub progress: Option<String>,
     /// What was said last, to say only what is new.
     pub reported: Option<ReplicaReport>,
     pub saved: Option<Memo>,
@@ -115,8 +123,10 @@ impl Replica {
             port: None,
             been_ready: false,
             container_id: None,
+            image_digest: None,
             exit_code: None,
             message: None,
+            progress: None,
             reported: None,
             saved: None,
             timer_us: None,
@@ -133,6 +143,7 @@ impl Replica {
             been_ready: memo.been_ready,
             exit_code: memo.exit_code,
             message: memo.message.clone(),
+            image_digest: memo.image_digest.clone(),
             saved: Some(memo.clone()),
             ..Self::new(memo.replica_id, node, phase)
         }
@@ -177,8 +188,9 @@ impl Replica {
                 _ => self.port.map(|port| endpoint(address, port)),
             },
             container_id: self.container_id.clone(),
+            image_digest: self.image_digest.clone(),
             exit_code: self.exit_code,
-            message: self.message.clone(),
+            message: self.progress.as_ref().or(self.message.as_ref()).cloned(),
         }
     }
 
@@ -200,6 +212,7 @@ impl Replica {
             },
             exit_code: self.exit_code,
             message: self.message.clone(),
+            image_digest: self.image_digest.clone(),
         }
     }
 

@@ -1,7 +1,11 @@
-//! The `process` driver with real processes. What a replica leaves behind is looked for by the ids of the test itself.
+//! The drivers, with real processes and real containers. What both must do is in `contract`; the rest here is the `process`
+//! driver's own, and `docker` the other's. What a replica leaves behind is looked for by the ids of the test itself.
 
 mod adopting;
+mod contract;
+mod docker;
 mod ending;
+mod exec;
 mod harness;
 mod holding;
 mod limits;

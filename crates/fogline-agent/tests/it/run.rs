@@ -84,6 +84,7 @@ impl Bench {
             resources: Resources { cpu_millis: CpuMillis(500), memory_mb: 512, gpu_units: 0, storage_gb: 1 },
             port: Some(80),
             host_port: None,
+            container: None,
             health: Some(HealthSpec { check: HealthCheck::Http, ..HealthSpec::default() }),
             grace_s: 10,
             drain_timeout_s: 0,

@@ -68,6 +68,7 @@ fn report(node: usize, replica: usize, seq: u64) -> Input {
         restarts: 0,
         endpoint: None,
         container_id: None,
+        image_digest: None,
         exit_code: None,
         message: None,
     };

@@ -2,6 +2,7 @@
 //! happens in cases that nobody has thought of.
 
 mod cases;
+mod images;
 mod ports;
 mod properties;
 mod world;

@@ -7,6 +7,8 @@
 mod auth;
 mod deployments;
 mod error;
+mod events;
+mod exec;
 mod logs;
 mod nodes;
 mod transport;
@@ -19,6 +21,7 @@ use reqwest::Url;
 
 pub use deployments::DeploymentQuery;
 pub use error::ClientError;
+pub use events::EventStream;
 pub use logs::{LogQuery, LogStream};
 
 /// How long a server may take to accept a connection.

@@ -64,8 +64,13 @@ impl Call {
 
     /// The answer, parsed.
     pub(super) async fn answer<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        self.answer_within(CALL_TIMEOUT).await
+    }
+
+    /// The answer, parsed, for which the server may take so long.
+    pub(super) async fn answer_within<T: DeserializeOwned>(self, timeout: Duration) -> Result<T, ClientError> {
         let server = self.client.server().to_owned();
-        let (status, body) = self.send(Some(CALL_TIMEOUT)).await?.whole().await?;
+        let (status, body) = self.send(Some(timeout)).await?.whole().await?;
         serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected {
             server,
             status: status.as_u16(),

@@ -1,6 +1,7 @@
 //! Deployments: what was asked for, and how far it is true.
 
 use fogline_core::id::{DeploymentId, UserId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::quantity::Resources;
 use fogline_core::spec::{DeploymentSpec, Runtime};
 use fogline_core::state::DeploymentStatus;
@@ -90,6 +91,10 @@ pub struct DeploymentResponse {
     pub target_replicas: u32,
     /// Counts the changes of what a replica is, from 1.
     pub revision: u32,
+    /// What the image of that revision is and stays, wherever its tag is moved to: nothing for processes, and until the
+    /// first replica was started.
+    #[serde(default)]
+    pub image_digest: Option<ImageDigest>,
     /// All that was asked for.
     pub spec: DeploymentSpec,
     /// How far it is true.

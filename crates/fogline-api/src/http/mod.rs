@@ -7,6 +7,8 @@
 mod audit;
 mod auth;
 mod deployment;
+mod event;
+mod exec;
 mod explain;
 mod history;
 mod node;
@@ -22,11 +24,13 @@ pub use auth::{ChangePasswordRequest, LoginRequest, LogoutRequest, MeResponse, R
 pub use deployment::{
     DeploymentHealth, DeploymentResponse, DeploymentSummary, HealthSummary, OperationResponse, ScaleRequest,
 };
+pub use event::{ChangeKind, ChangedObject, EventResponse};
+pub use exec::{DEFAULT_EXEC_TIMEOUT_S, ExecCommandRequest, ExecCommandResponse};
 pub use explain::{ExplainResponse, ReplicaPlace};
 pub use history::HistoryEntry;
 pub use node::{NodeResponse, NodeStatus, PatchNodeRequest};
 pub use page::Page;
-pub use probe::ProbeResponse;
+pub use probe::{LostRevisions, ProbeResponse, ReadyResponse, ServerRole};
 pub use problem::{PROBLEM_JSON, Problem, ProblemKind};
 pub use replica::ReplicaResponse;
 pub use seeds::{SeedDeploymentList, SeedReplica, SeedStatusResponse};

@@ -110,12 +110,16 @@ kinds! {
     NameTaken = "name-taken", 409, "The name is taken";
     /// Replicas still depend on it.
     StillInUse = "still-in-use", 409, "It is still in use";
+    /// The replica does not run.
+    NotRunning = "not-running", 409, "The replica does not run";
     /// The last administrator can be neither removed nor disabled.
     LastAdministrator = "last-administrator", 409, "The last administrator must stay";
     /// Somebody else has changed it since it was read.
     ChangedMeanwhile = "changed-meanwhile", 409, "It was changed meanwhile";
     /// The idempotency key was used for another request.
     IdempotencyKeyReused = "idempotency-key-reused", 409, "The idempotency key was used for another request";
+    /// Changes from there on are not kept any more.
+    EventsGone = "events-gone", 410, "The events are not kept any more";
     /// The body is too large.
     TooLarge = "too-large", 413, "The body is too large";
     /// A call that is authenticated by a cookie must send JSON as such.
@@ -134,6 +138,10 @@ kinds! {
     OutcomeUnknown = "outcome-unknown", 503, "Whether the change was made is not known";
     /// Another server leads.
     NotLeader = "not-leader", 503, "This server does not lead";
+    /// No server leads now, or the one that does cannot be reached.
+    NoLeader = "no-leader", 503, "No leader can be reached";
+    /// The database cannot be reached.
+    DatabaseUnavailable = "database-unavailable", 503, "The database cannot be reached";
     /// The server is stopping or not ready yet.
     Unavailable = "unavailable", 503, "The server is not available";
     /// The body took too long to arrive, or the answer too long to be made.

@@ -62,6 +62,7 @@ impl From<&NodeAssignment> for wire::Assignment {
                 revision: *revision,
                 deployment_name: assigned.deployment_name.clone(),
                 template: Some(assigned.template.as_ref().into()),
+                image_digest: assigned.image_digest.as_ref().map(ToString::to_string).unwrap_or_default(),
             });
         Self {
             authority: Some((&sent.authority).into()),
@@ -82,7 +83,11 @@ impl TryFrom<wire::Assignment> for NodeAssignment {
         for assigned in received.templates {
             let deployment_id = field::id("assignment.templates.deployment_id", &assigned.deployment_id)?;
             let template = field::required("assignment.templates.template", assigned.template)?.try_into()?;
-            let value = AssignedTemplate { deployment_name: assigned.deployment_name, template: Arc::new(template) };
+            let value = AssignedTemplate {
+                deployment_name: assigned.deployment_name,
+                template: Arc::new(template),
+                image_digest: field::digest("assignment.templates.image_digest", &assigned.image_digest)?,
+            };
             if templates.insert((deployment_id, assigned.revision), value).is_some() {
                 let value = format!("revision {} of {deployment_id}", assigned.revision);
                 return Err(WireError::Twice { field: "assignment.templates", value });
@@ -146,11 +151,17 @@ mod tests {
             resources: Resources::ZERO,
             port: None,
             host_port: None,
+            container: None,
             health: None,
             grace_s: 1,
             drain_timeout_s: 1,
         };
-        let assigned = AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::new(template) };
+        let digest = format!("sha256:{}", "0a".repeat(32)).parse().expect("a digest");
+        let assigned = AssignedTemplate {
+            deployment_name: "web".to_owned(),
+            template: Arc::new(template),
+            image_digest: Some(digest),
+        };
         let replica =
             |want, ids: &mut IdSource| AssignedReplica { replica_id: ids.next(at), deployment_id, revision: 2, want };
         NodeAssignment {
@@ -171,7 +182,8 @@ mod tests {
     #[test]
     fn a_broken_list_is_refused_as_a_whole() {
         type Breaker = (&'static str, fn(&mut wire::Assignment));
-        let breakers: [Breaker; 9] = [
+        let breakers: [Breaker; 10] = [
+            ("image_digest", |list| list.templates[0].image_digest.push('0')),
             ("assignment.authority", |list| list.authority = None),
             ("authority.holder", |list| list.authority.as_mut().expect("there").holder.clear()),
             ("node_id", |list| list.node_id = "node-1".to_owned()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::quantity::{CpuMillis, Resources};
 use fogline_core::spec::Runtime;
 
@@ -94,6 +95,15 @@ pub(super) fn optional(text: String) -> Option<String> {
 /// The longest text of a report.
 pub const MAX_REPORT_TEXT_BYTES: usize = 4_096;
 
+/// Cuts such text at a character's border.
+pub(super) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(MAX_REPORT_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// Text from outside that goes into a row.
 pub(super) fn bounded(field: &'static str, text: String) -> Result<Option<String>, WireError> {
     if text.len() > MAX_REPORT_TEXT_BYTES {
@@ -101,6 +111,17 @@ pub(super) fn bounded(field: &'static str, text: String) -> Result<Option<String
         return Err(WireError::OutOfRange { field, value, accepted: "at most 4096 bytes" });
     }
     Ok(optional(text))
+}
+
+/// An image's digest, empty where it is not known. Whoever sends anything else is not believed in anything.
+pub(super) fn digest(field: &'static str, text: &str) -> Result<Option<ImageDigest>, WireError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let value = format!("{:?}", text.chars().take(SHOWN_CHARS).collect::<String>());
+        WireError::OutOfRange { field, value, accepted: "sha256: and 64 digits of 0-9a-f" }
+    })
 }
 
 /// A port, 0 standing for none.

@@ -9,6 +9,7 @@ use fogline_core::id::{NodeId, ReplicaId};
 use fogline_core::observation::NodeDeclaration;
 
 use super::assignment::NodeAssignment;
+use super::exec::{ExecAnswer, ExecQuestion};
 use super::field::{self, WireError};
 use super::generated as wire;
 use super::observation::{NodeLoad, NodeObservation};
@@ -22,6 +23,7 @@ pub enum FromAgent {
     Heartbeat(Vec<NodeLoad>),
     Observation(NodeObservation),
     LogChunk(LogChunkData),
+    ExecResult(ExecAnswer),
 }
 
 /// What a server says.
@@ -34,6 +36,7 @@ pub enum FromServer {
     Acknowledge { number: u64 },
     LogRequest(LogQuestion),
     LogCancel { request: u64 },
+    ExecRequest(ExecQuestion),
 }
 
 /// The content of `Hello`.
@@ -102,6 +105,7 @@ impl From<&FromAgent> for wire::AgentMessage {
                 end: chunk.end,
                 error: chunk.error.clone().unwrap_or_default(),
             }),
+            FromAgent::ExecResult(answer) => agent_message::Message::ExecResult(answer.into()),
         };
         Self { message: Some(message) }
     }
@@ -139,6 +143,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 end: chunk.end,
                 error: field::optional(chunk.error),
             })),
+            agent_message::Message::ExecResult(result) => result.try_into().map(Self::ExecResult),
         }
     }
 }
@@ -169,6 +174,7 @@ impl From<&FromServer> for wire::ServerMessage {
             FromServer::LogCancel { request } => {
                 server_message::Message::LogCancel(wire::LogCancel { request: *request })
             }
+            FromServer::ExecRequest(question) => server_message::Message::ExecRequest(question.into()),
         };
         Self { message: Some(message) }
     }
@@ -212,6 +218,7 @@ impl TryFrom<wire::ServerMessage> for FromServer {
                 }))
             }
             server_message::Message::LogCancel(cancel) => Ok(Self::LogCancel { request: cancel.request }),
+            server_message::Message::ExecRequest(request) => request.try_into().map(Self::ExecRequest),
         }
     }
 }

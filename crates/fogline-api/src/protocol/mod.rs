@@ -11,12 +11,14 @@ mod generated {
 
 mod assignment;
 mod declaration;
+mod exec;
 mod field;
 mod message;
 mod observation;
 mod template;
 
 pub use assignment::NodeAssignment;
+pub use exec::{ExecAnswer, ExecEnd, ExecOutput, ExecQuestion, MAX_EXEC_OUTPUT_BYTES, MAX_EXEC_TIME};
 pub use field::{MAX_REPORT_TEXT_BYTES, WireError};
 pub use generated::*;
 pub use message::{FromAgent, FromServer, Greeting, LogChunkData, LogQuestion, Reception};

@@ -1,12 +1,12 @@
 //! What an agent sees, on the wire.
 //!
-//! Invariant: what a report says fits into a row. Its text is cut when it is written ([`MAX_REPORT_TEXT_BYTES`]) and
+//! Invariant: what a report says fits into a row. Its text is cut when it is written ([`super::MAX_REPORT_TEXT_BYTES`]) and
 //! refused when it is longer all the same, so that no agent can fill the database with words.
 
 use fogline_core::id::NodeId;
 use fogline_core::observation::{NodeUsage, ReplicaReport, ReplicaUsage, ReportedState};
 
-use super::field::{self, MAX_REPORT_TEXT_BYTES, WireError};
+use super::field::{self, WireError};
 use super::generated as wire;
 
 /// What some replicas of one node are doing; sent again until its number is acknowledged.
@@ -27,14 +27,8 @@ pub struct NodeLoad {
     pub replicas: Vec<ReplicaUsage>,
 }
 
-/// Cuts at a character's border.
 fn cut(text: Option<&String>) -> String {
-    let Some(text) = text else { return String::new() };
-    let mut end = text.len().min(MAX_REPORT_TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    text.map(|text| field::cut(text).to_owned()).unwrap_or_default()
 }
 
 impl From<&ReplicaReport> for wire::ReplicaReport {
@@ -53,6 +47,7 @@ impl From<&ReplicaReport> for wire::ReplicaReport {
             restarts: report.restarts,
             endpoint: cut(report.endpoint.as_ref()),
             container_id: cut(report.container_id.as_ref()),
+            image_digest: report.image_digest.as_ref().map(ToString::to_string).unwrap_or_default(),
             exit_code: report.exit_code,
             message: cut(report.message.as_ref()),
         }
@@ -80,6 +75,7 @@ impl TryFrom<wire::ReplicaReport> for ReplicaReport {
             restarts: report.restarts,
             endpoint: field::bounded("report.endpoint", report.endpoint)?,
             container_id: field::bounded("report.container_id", report.container_id)?,
+            image_digest: field::digest("report.image_digest", &report.image_digest)?,
             exit_code: report.exit_code,
             message: field::bounded("report.message", report.message)?,
         })
@@ -155,6 +151,7 @@ mod tests {
     use fogline_core::time::Timestamp;
 
     use super::*;
+    use crate::protocol::MAX_REPORT_TEXT_BYTES;
 
     fn report() -> ReplicaReport {
         ReplicaReport {
@@ -165,6 +162,7 @@ mod tests {
             restarts: 2,
             endpoint: Some("127.0.0.1:20000".to_owned()),
             container_id: Some("42".to_owned()),
+            image_digest: format!("sha256:{}", "0a".repeat(32)).parse().ok(),
             exit_code: Some(137),
             message: None,
         }
@@ -188,6 +186,32 @@ mod tests {
         assert!(ReplicaReport::try_from(sent).is_ok());
         let forged = wire::ReplicaReport { message: "x".repeat(MAX_REPORT_TEXT_BYTES + 1), ..(&report()).into() };
         assert!(matches!(ReplicaReport::try_from(forged), Err(WireError::OutOfRange { field: "report.message", .. })));
+    }
+
+    #[test]
+    fn nothing_but_a_digest_is_taken_for_one() {
+        assert_eq!(
+            ReplicaReport::try_from(wire::ReplicaReport { image_digest: String::new(), ..(&report()).into() })
+                .map(|report| report.image_digest),
+            Ok(None)
+        );
+        let digest = report().image_digest.map(|digest| digest.to_string()).expect("set");
+        let forged = [
+            digest.to_uppercase(),
+            digest.replace("sha256", "sha512"),
+            format!("{digest}0"),
+            format!("{digest}\n"),
+            format!("registry.example/other@{digest}"),
+            "latest".to_owned(),
+            "x".repeat(1_000_000),
+        ];
+        for image_digest in forged {
+            let error = ReplicaReport::try_from(wire::ReplicaReport { image_digest, ..(&report()).into() });
+            let Err(error @ WireError::OutOfRange { field: "report.image_digest", .. }) = error else {
+                panic!("{error:?}")
+            };
+            assert!(error.to_string().len() < 300, "{error}");
+        }
     }
 
     #[test]

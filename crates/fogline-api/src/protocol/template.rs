@@ -1,6 +1,6 @@
 //! What replicas are started from, on the wire.
 
-use fogline_core::spec::{HealthCheck, HealthSpec, ReplicaTemplate};
+use fogline_core::spec::{ContainerSpec, HealthCheck, HealthSpec, MountSpec, ReplicaTemplate};
 
 use super::field::{self, WireError};
 use super::generated as wire;
@@ -16,6 +16,7 @@ impl From<&ReplicaTemplate> for wire::ReplicaTemplate {
             resources: Some(template.resources.into()),
             port: template.port.unwrap_or(0).into(),
             host_port: template.host_port.unwrap_or(0).into(),
+            container: template.container.as_ref().map(wire::Container::from),
             health: template.health.as_ref().map(wire::Health::from),
             grace_s: template.grace_s,
             drain_timeout_s: template.drain_timeout_s,
@@ -36,10 +37,42 @@ impl TryFrom<wire::ReplicaTemplate> for ReplicaTemplate {
             resources: field::required("template.resources", template.resources)?.into(),
             port: field::port("template.port", template.port)?,
             host_port: field::port("template.host_port", template.host_port)?,
+            container: template.container.map(ContainerSpec::from),
             health: template.health.map(HealthSpec::try_from).transpose()?,
             grace_s: template.grace_s,
             drain_timeout_s: template.drain_timeout_s,
         })
+    }
+}
+
+impl From<&ContainerSpec> for wire::Container {
+    fn from(container: &ContainerSpec) -> Self {
+        let mount = |mount: &MountSpec| wire::Mount {
+            source: mount.source.clone(),
+            target: mount.target.clone(),
+            read_only: mount.read_only,
+        };
+        Self {
+            user: container.user.clone().unwrap_or_default(),
+            read_only_root: container.read_only_root,
+            tmpfs: container.tmpfs.clone(),
+            mounts: container.mounts.iter().map(mount).collect(),
+            pids: container.pids,
+        }
+    }
+}
+
+impl From<wire::Container> for ContainerSpec {
+    fn from(container: wire::Container) -> Self {
+        let mount =
+            |mount: wire::Mount| MountSpec { source: mount.source, target: mount.target, read_only: mount.read_only };
+        Self {
+            user: field::optional(container.user),
+            read_only_root: container.read_only_root,
+            tmpfs: container.tmpfs,
+            mounts: container.mounts.into_iter().map(mount).collect(),
+            pids: container.pids,
+        }
     }
 }
 
@@ -101,6 +134,17 @@ mod tests {
             resources: Resources { cpu_millis: CpuMillis(500), memory_mb: 512, gpu_units: 1, storage_gb: 10 },
             port: Some(8080),
             host_port: Some(20_001),
+            container: Some(ContainerSpec {
+                user: Some("web:www".to_owned()),
+                read_only_root: false,
+                tmpfs: vec!["/tmp".to_owned()],
+                mounts: vec![MountSpec {
+                    source: "/srv/data".to_owned(),
+                    target: "/data".to_owned(),
+                    read_only: false,
+                }],
+                pids: 64,
+            }),
             health: Some(HealthSpec { check: HealthCheck::Http, path: "/ok".to_owned(), ..HealthSpec::default() }),
             grace_s: 3,
             drain_timeout_s: 4,
@@ -113,7 +157,7 @@ mod tests {
             let sent = ReplicaTemplate { health, ..template() };
             assert_eq!(ReplicaTemplate::try_from(wire::ReplicaTemplate::from(&sent)), Ok(sent));
         }
-        let bare = ReplicaTemplate { port: None, host_port: None, working_dir: None, ..template() };
+        let bare = ReplicaTemplate { port: None, host_port: None, working_dir: None, container: None, ..template() };
         assert_eq!(ReplicaTemplate::try_from(wire::ReplicaTemplate::from(&bare)), Ok(bare));
     }
 

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::image_digest::ImageDigest;
 use crate::record::{
     AuditRecord, DeploymentRecord, IdempotencyRecord, NodeRecord, ReplicaRecord, SessionRecord, StatusHistoryRecord,
     UserRecord,
@@ -83,6 +84,8 @@ pub struct RevisionRecord {
     pub deployment_id: DeploymentId,
     pub revision: u32,
     pub spec: Arc<DeploymentSpec>,
+    /// What its image is, once the first replica has found out, or the spec has said so.
+    pub image_digest: Option<ImageDigest>,
     pub created_at: Timestamp,
     pub created_by: Option<UserId>,
 }
@@ -97,6 +100,8 @@ pub struct Changes {
     pub deployments: Edits<DeploymentId, DeploymentRecord>,
     pub replicas: Edits<ReplicaId, ReplicaRecord>,
     pub revisions: Vec<RevisionRecord>,
+    /// Digests of revisions that were there before the batch. One that goes does so with its deployment.
+    pub image_digests: Edits<(DeploymentId, u32), ImageDigest>,
     pub history: Vec<StatusHistoryRecord>,
     pub audit: Vec<AuditRecord>,
     pub idempotency: Vec<IdempotencyRecord>,
@@ -112,6 +117,7 @@ impl Changes {
             && self.deployments.is_empty()
             && self.replicas.is_empty()
             && self.revisions.is_empty()
+            && self.image_digests.is_empty()
             && self.history.is_empty()
             && self.audit.is_empty()
             && self.idempotency.is_empty()

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Changes, Cluster, Deployment};
 use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::image_digest::ImageDigest;
 use crate::record::{DeploymentRecord, NodeRecord, ReplicaRecord, SessionRecord, UserRecord};
 use crate::state::DeploymentStatus;
 
@@ -52,9 +53,25 @@ impl Cluster {
 
     /// Removes the row itself: a purge. A user's delete is a status, not this.
     pub(crate) fn remove_deployment(&mut self, changes: &mut Changes, id: DeploymentId) {
-        let before = self.deployments.get(&id).map(|deployment| deployment.record.clone());
-        changes.deployments.record(id, before, None);
+        let before = self.deployments.get(&id);
+        for (revision, digest) in before.into_iter().flat_map(|deployment| &deployment.image_digests) {
+            changes.image_digests.record((id, *revision), Some(digest.clone()), None);
+        }
+        changes.deployments.record(id, before.map(|deployment| deployment.record.clone()), None);
         self.set_deployment(id, None);
+    }
+
+    /// Settles what the image of a revision is.
+    pub(crate) fn put_image_digest(
+        &mut self,
+        changes: &mut Changes,
+        id: DeploymentId,
+        revision: u32,
+        digest: ImageDigest,
+    ) {
+        let before = self.deployments.get(&id).and_then(|deployment| deployment.image_digests.get(&revision).cloned());
+        changes.image_digests.record((id, revision), before, Some(digest.clone()));
+        self.set_image_digest(id, revision, Some(digest));
     }
 
     pub(crate) fn put_replica(&mut self, changes: &mut Changes, record: ReplicaRecord) {
@@ -89,6 +106,9 @@ impl Cluster {
             if let Some(seen) = self.observed.replicas.get_mut(&id) {
                 seen.seq = 0;
             }
+        }
+        for ((id, revision), edit) in changes.image_digests.iter().rev() {
+            self.set_image_digest(id, revision, edit.before.clone());
         }
         for (id, _) in changes.deployments.iter() {
             self.drop_unused_templates(id);
@@ -149,18 +169,30 @@ impl Cluster {
         }
         let template = record.spec.template();
         let revision = record.revision;
+        let stated = stated_digest(&record);
         match self.deployments.get_mut(&id) {
             Some(known) => {
                 if known.templates.get(&revision).is_none_or(|old| **old != template) {
                     known.templates.insert(revision, template.into());
                 }
+                known.image_digests.extend(stated.map(|digest| (revision, digest)));
                 known.record = record;
             }
             None => {
                 let templates = [(revision, template.into())].into();
-                self.deployments.insert(id, Deployment { record, templates, replicas: Default::default() });
+                let image_digests = stated.map(|digest| (revision, digest)).into_iter().collect();
+                let deployment = Deployment { record, templates, image_digests, replicas: Default::default() };
+                self.deployments.insert(id, deployment);
             }
         }
+    }
+
+    pub(super) fn set_image_digest(&mut self, id: DeploymentId, revision: u32, digest: Option<ImageDigest>) {
+        let Some(deployment) = self.deployments.get_mut(&id) else { return };
+        match digest {
+            Some(digest) => deployment.image_digests.insert(revision, digest),
+            None => deployment.image_digests.remove(&revision),
+        };
     }
 
     /// Lets go of what a committed batch has made superfluous. Not before the commit, or it could not be taken back.
@@ -194,6 +226,7 @@ impl Cluster {
         let running = deployment.replicas.iter().filter_map(|id| Some(self.replicas.get(id)?.revision));
         let used: BTreeSet<u32> = running.chain([deployment.record.revision]).collect();
         deployment.templates.retain(|revision, _| used.contains(revision));
+        deployment.image_digests.retain(|revision, _| used.contains(revision));
     }
 
     pub(super) fn set_replica(&mut self, id: ReplicaId, record: Option<ReplicaRecord>) {
@@ -233,4 +266,9 @@ impl Cluster {
         }
         self.room_appeared = true;
     }
+}
+
+/// The digest that the image of a spec names itself: nobody has to find it out.
+pub(crate) fn stated_digest(record: &DeploymentRecord) -> Option<ImageDigest> {
+    record.spec.container_image.as_deref().and_then(ImageDigest::of_reference)
 }

@@ -17,7 +17,7 @@ pub struct Durable {
     pub nodes: Vec<NodeRecord>,
     /// Those that are not deleted, and deleted ones that still have replicas.
     pub deployments: Vec<DeploymentRecord>,
-    /// The revisions that replicas in `replicas` were started from.
+    /// The revisions that replicas in `replicas` were started from, and each current one whose image digest is known.
     pub revisions: Vec<RevisionRecord>,
     /// Those that are not gone.
     pub replicas: Vec<ReplicaRecord>,
@@ -100,6 +100,7 @@ impl Cluster {
         for revision in durable.revisions {
             if let Some(deployment) = cluster.deployments.get_mut(&revision.deployment_id) {
                 deployment.templates.entry(revision.revision).or_insert_with(|| revision.spec.template().into());
+                deployment.image_digests.extend(revision.image_digest.map(|digest| (revision.revision, digest)));
             }
         }
         for replica in durable.replicas {

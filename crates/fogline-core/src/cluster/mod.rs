@@ -17,10 +17,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::id::{DeploymentId, IdSource, ReplicaId, SessionId, UserId};
+use crate::image_digest::ImageDigest;
 use crate::record::{DeploymentRecord, ReplicaRecord, SessionRecord, UserRecord};
 use crate::settings::Settings;
 use crate::spec::ReplicaTemplate;
 use crate::time::Timestamp;
+
+pub(crate) use edit::stated_digest;
 
 pub use changes::{Changes, Edit, Edits, RevisionRecord};
 pub use labels::{LabelIndex, NODE_LABEL, REGION_LABEL, ZONE_LABEL, label};
@@ -35,6 +38,8 @@ pub struct Deployment {
     pub record: DeploymentRecord,
     /// The template of its revision, and of older ones that replicas still run.
     pub templates: BTreeMap<u32, Arc<ReplicaTemplate>>,
+    /// What the images of those revisions are, as far as it is known. Never another once it is.
+    pub image_digests: BTreeMap<u32, ImageDigest>,
     /// Its replicas that are not gone, oldest first.
     pub replicas: BTreeSet<ReplicaId>,
 }

@@ -77,6 +77,7 @@ impl Cluster {
             assignment.templates.entry((replica.deployment_id, replica.revision)).or_insert_with(|| AssignedTemplate {
                 deployment_name: deployment.record.spec.name.clone(),
                 template: template.clone(),
+                image_digest: deployment.image_digests.get(&replica.revision).cloned(),
             });
         }
         let condemned = self.observed.nodes.get(&node).into_iter().flat_map(|seen| seen.condemned.values());

@@ -64,6 +64,9 @@ impl Cluster {
             Command::StopDeployment { deployment_id } => self.stop_deployment(actor, *deployment_id, now, changes),
             Command::StartDeployment { deployment_id } => self.start_deployment(actor, *deployment_id, now, changes),
             Command::DeleteDeployment { deployment_id } => self.delete_deployment(actor, *deployment_id, now, changes),
+            Command::RunCommand { deployment_id, replica_id, command } => {
+                self.run_command(actor, *deployment_id, *replica_id, command)
+            }
             Command::DeclareNodes { nodes } => self.declare_nodes(actor, nodes, now, changes),
             Command::Heartbeat { node_id, usage, replicas } => {
                 self.heartbeat(actor, *node_id, *usage, replicas, now, changes)

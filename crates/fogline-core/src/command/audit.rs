@@ -24,6 +24,7 @@ impl Command {
             Self::StopDeployment { deployment_id } => ("deployment.stop", deployment_id.to_string()),
             Self::StartDeployment { deployment_id } => ("deployment.start", deployment_id.to_string()),
             Self::DeleteDeployment { deployment_id } => ("deployment.delete", deployment_id.to_string()),
+            Self::RunCommand { replica_id, .. } => ("replica.exec", replica_id.to_string()),
             Self::StopUnlisted { replica_id, .. } => ("replica.stop", replica_id.to_string()),
             Self::DeclareNodes { .. } | Self::Heartbeat { .. } | Self::Observe { .. } => return None,
         })
@@ -43,6 +44,7 @@ impl Cluster {
             (Command::NoteRefusedLogin { reason, .. }, _) => ("unauthenticated".to_owned(), (*reason).to_owned()),
             // A token that is renewed every few minutes says nothing that its first line did not say.
             (Command::RotateSession { .. }, Ok(Outcome::SessionRotated { .. })) => return,
+            (Command::RunCommand { command, .. }, Ok(_)) => ("ok".to_owned(), shown(command)),
             (_, Ok(outcome)) => ("ok".to_owned(), outcome.in_words()),
             // Mistakes are told to their maker. What somebody was not allowed to do is worth a line.
             (
@@ -72,6 +74,19 @@ impl Cluster {
             detail,
         });
     }
+}
+
+/// The most that is kept of a command.
+const COMMAND_CHARS: usize = 1_000;
+
+/// A command in one line, each part quoted, so that nobody can make two of one or hide one.
+fn shown(command: &[String]) -> String {
+    let mut text = command.iter().map(|part| format!("{part:?}")).collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = text.char_indices().nth(COMMAND_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl Outcome {

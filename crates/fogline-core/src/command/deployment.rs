@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::{Actor, Outcome, Rejection};
-use crate::cluster::{Changes, Cluster, Deployment, RevisionRecord};
-use crate::id::{DeploymentId, UserId};
+use crate::cluster::{Changes, Cluster, Deployment, RevisionRecord, stated_digest};
+use crate::id::{DeploymentId, ReplicaId, UserId};
 use crate::record::{DeploymentRecord, Role};
-use crate::spec::{DeploymentSpec, FieldError, validate_replicas};
-use crate::state::DeploymentStatus;
+use crate::spec::{DeploymentSpec, FieldError, validate_command, validate_replicas};
+use crate::state::{DeploymentStatus, ReplicaStatus};
 use crate::time::Timestamp;
 
 impl Cluster {
@@ -221,6 +221,24 @@ impl Cluster {
         Ok(Outcome::DeploymentDeleted { deployment_id: id })
     }
 
+    /// Whether somebody may have a command run in a replica.
+    pub(super) fn run_command(
+        &self,
+        actor: &Actor,
+        id: DeploymentId,
+        replica_id: ReplicaId,
+        command: &[String],
+    ) -> Result<Outcome, Rejection> {
+        self.writable_deployment(actor, id, "running commands in replicas")?;
+        let replica = self.replica(replica_id).filter(|replica| replica.deployment_id == id);
+        let replica = replica.ok_or_else(|| Rejection::NotFound { kind: "replica", id: replica_id.to_string() })?;
+        validate_command("command", command).map_err(Rejection::Invalid)?;
+        if !matches!(replica.status, ReplicaStatus::Starting | ReplicaStatus::Running) {
+            return Err(Rejection::NotRunning { replica: replica_id, status: replica.status });
+        }
+        Ok(Outcome::Noted)
+    }
+
     /// Whether a user may have one more deployment (`existing` is none), or an existing one with so many replicas.
     fn check_quota(&self, owner: UserId, existing: Option<DeploymentId>, replicas: u32) -> Result<(), Rejection> {
         let user = self.known_user(owner)?;
@@ -253,6 +271,7 @@ fn revision_of(record: &DeploymentRecord, by: Option<UserId>, now: Timestamp) ->
         deployment_id: record.id,
         revision: record.revision,
         spec: record.spec.clone(),
+        image_digest: stated_digest(record),
         created_at: now,
         created_by: by,
     }
@@ -268,6 +287,7 @@ fn changed_parts(old: &crate::spec::ReplicaTemplate, new: &crate::spec::ReplicaT
         ("working directory", old.working_dir != new.working_dir),
         ("resources", old.resources != new.resources),
         ("port", (old.port, old.host_port) != (new.port, new.host_port)),
+        ("container", old.container != new.container),
         ("health", old.health != new.health),
         ("stopping", (old.grace_s, old.drain_timeout_s) != (new.grace_s, new.drain_timeout_s)),
     ];

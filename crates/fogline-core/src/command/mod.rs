@@ -130,6 +130,9 @@ pub enum Command {
     /// Stops every replica and forgets the deployment, except its history.
     DeleteDeployment { deployment_id: DeploymentId },
 
+    /// A command is about to be run in a replica: whether it may be, and a line of the audit log. It changes nothing else.
+    RunCommand { deployment_id: DeploymentId, replica_id: ReplicaId, command: Vec<String> },
+
     /// An agent presents its nodes: new ones are added, known ones brought up to date and seen.
     DeclareNodes { nodes: Vec<NodeDeclaration> },
     /// A sign of life.

@@ -1,7 +1,8 @@
 //! What agents tell about their nodes and replicas.
 //!
 //! Invariant: hearing a report twice, late or out of order changes nothing more. An agent can only speak of replicas
-//! that were put on its node.
+//! that were put on its node. The first digest that is told of a revision's image is that revision's for ever: a replica
+//! that turns out to be made of another is stopped, and a new one takes over.
 
 use super::{Actor, Outcome, Rejection};
 use crate::assignment::{AssignedReplica, Want};
@@ -9,6 +10,7 @@ use crate::cluster::{Changes, Cluster};
 use crate::id::{DeploymentId, NodeId, ReplicaId};
 use crate::observation::{NodeUsage, ReplicaReport, ReplicaUsage, ReportedState};
 use crate::record::ReplicaRecord;
+use crate::spec::Runtime;
 use crate::state::ReplicaStatus;
 use crate::time::Timestamp;
 
@@ -75,7 +77,12 @@ impl Cluster {
         if known.node_id != Some(node_id) || !self.is_news(report) {
             return;
         }
-        let next = advanced(&known, report, now);
+        let mut next = advanced(&known, report, now);
+        if let Some(reason) = self.settle_image(&known, report, changes)
+            && next.status.is_live()
+        {
+            self.stop_other_image(&mut next, node_id, &reason, now, changes);
+        }
         if next.status == ReplicaStatus::Failed {
             self.note_failure(&next, node_id, now);
         }
@@ -90,6 +97,43 @@ impl Cluster {
         if next != known {
             self.put_replica(changes, ReplicaRecord { updated_at: now, ..next });
         }
+    }
+
+    /// Keeps the first digest that is told of a revision's image. Where it is settled already and the replica is made
+    /// of another: why the replica cannot stay.
+    fn settle_image(&mut self, known: &ReplicaRecord, report: &ReplicaReport, changes: &mut Changes) -> Option<String> {
+        let told = report.image_digest.as_ref()?;
+        let deployment = self.deployment(known.deployment_id)?;
+        // The agent of a process has no image to speak of.
+        deployment.templates.get(&known.revision).filter(|template| template.runtime == Runtime::Docker)?;
+        let settled = deployment.image_digests.get(&known.revision);
+        let Some(settled) = settled else {
+            self.put_image_digest(changes, known.deployment_id, known.revision, told.clone());
+            return None;
+        };
+        (settled != told).then(|| {
+            let (told, settled, revision) = (told.short(), settled.short(), known.revision);
+            format!("Its image is {told}, but revision {revision} is {settled}: the tag was moved in between")
+        })
+    }
+
+    /// What nobody approved must not serve. It counts as a failure, so that an agent that goes on telling something else
+    /// is not given one replica after the other.
+    fn stop_other_image(
+        &mut self,
+        next: &mut ReplicaRecord,
+        node_id: NodeId,
+        reason: &str,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
+        next.status = ReplicaStatus::Stopping;
+        next.reason = Some(reason.into());
+        self.note_failure(next, node_id, now);
+        let Some(deployment) = self.deployment(next.deployment_id) else { return };
+        let status = deployment.record.status.as_str();
+        let note = format!("Replica {} is replaced. {reason}", next.id);
+        self.write_history(next.deployment_id, status, None, note, now, changes);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Why a command was refused. Knows nothing of HTTP: the server maps each variant to a status and a problem type.
 
+use crate::id::ReplicaId;
 use crate::spec::FieldError;
-use crate::state::DeploymentStatus;
+use crate::state::{DeploymentStatus, ReplicaStatus};
 
 /// A refusal. Nothing was changed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub enum Rejection {
     NameTaken { kind: &'static str, name: String },
     #[error("Cannot {action} a {status} deployment")]
     WrongStatus { action: &'static str, status: DeploymentStatus },
+    #[error("replica {replica} does not run: it is {status}")]
+    NotRunning { replica: ReplicaId, status: ReplicaStatus },
     #[error("Insufficient nodes for {action}: need {needed}, found {found} with capacity")]
     Insufficient { action: &'static str, needed: u32, found: u32 },
     #[error("{what} would be {would_be}, and the {tier} tier allows {allowed}")]
@@ -51,6 +54,7 @@ impl Rejection {
             Self::Invalid(_) => "invalid-request",
             Self::NameTaken { .. } => "name-taken",
             Self::WrongStatus { .. } => "wrong-status",
+            Self::NotRunning { .. } => "not-running",
             Self::Insufficient { .. } => "insufficient-nodes",
             Self::QuotaExceeded { .. } => "quota-exceeded",
             Self::StillInUse { .. } => "still-in-use",

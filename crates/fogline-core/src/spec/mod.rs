@@ -3,6 +3,7 @@
 //! Decides which fields make a new revision ([`ReplicaTemplate`]) and which only steer the planner. Must never hold
 //! anything observed. Ranges are in [`validate`]; a spec inside the cluster has passed them.
 
+mod container;
 mod health;
 mod placement;
 mod template;
@@ -16,10 +17,11 @@ use utoipa::ToSchema;
 
 use crate::quantity::Resources;
 
+pub use container::{ContainerSpec, MountSpec};
 pub use health::{HealthCheck, HealthSpec};
 pub use placement::{Constraint, ConstraintOperator, PlacementSpec, ScaleDownOrder, Spread, WhenFull};
 pub use template::ReplicaTemplate;
-pub use validate::{FieldError, MAX_REPLICAS, MIN_REPLICAS, validate_replicas, validate_username};
+pub use validate::{FieldError, MAX_REPLICAS, MIN_REPLICAS, validate_command, validate_replicas, validate_username};
 
 /// How a replica is run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
@@ -80,12 +82,16 @@ pub struct DeploymentSpec {
     pub replicas: u32,
     /// What each replica reserves on its node.
     pub resources: Resources,
-    /// The port that the service listens on. A process is told its own in `PORT`.
+    /// The port that the service listens on. A process is told its own in `PORT`. A container may leave it out when its
+    /// image exposes one TCP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// A fixed port on the node, 1024 to 65535; at most one such replica fits on a node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_port: Option<u16>,
+    /// How its containers are closed off. Only for `docker`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerSpec>,
     /// When a replica counts as ready; a TCP connection to its port when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthSpec>,
@@ -142,6 +148,7 @@ impl DeploymentSpec {
             resources: self.resources,
             port: self.port,
             host_port: self.host_port,
+            container: self.container.clone(),
             health: self.health.clone(),
             grace_s: self.grace_s,
             drain_timeout_s: self.drain_timeout_s,

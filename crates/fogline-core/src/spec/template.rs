@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthCheck, HealthSpec, Runtime};
+use super::{ContainerSpec, HealthCheck, HealthSpec, Runtime};
 use crate::quantity::Resources;
 
 /// One revision of what a replica is. Fields as in [`super::DeploymentSpec`].
@@ -19,17 +19,20 @@ pub struct ReplicaTemplate {
     pub resources: Resources,
     pub port: Option<u16>,
     pub host_port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerSpec>,
     pub health: Option<HealthSpec>,
     pub grace_s: u32,
     pub drain_timeout_s: u32,
 }
 
 impl ReplicaTemplate {
-    /// How readiness is found out: what was asked for, else TCP where there is a port, else that it runs.
+    /// How readiness is found out: what was asked for, else TCP where it has a port, as its spec or its image says, else
+    /// that it runs.
     #[must_use]
-    pub fn readiness(&self) -> HealthSpec {
+    pub fn readiness(&self, has_port: bool) -> HealthSpec {
         self.health.clone().unwrap_or_else(|| {
-            let check = if self.port.is_some() { HealthCheck::Tcp } else { HealthCheck::None };
+            let check = if has_port { HealthCheck::Tcp } else { HealthCheck::None };
             HealthSpec { check, ..HealthSpec::default() }
         })
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{DeploymentSpec, HealthCheck, Runtime};
+use crate::image_digest::ImageDigest;
 use crate::quantity::Resources;
 
 /// The smallest number of replicas that a person may ask for; only idleness goes to zero.
@@ -77,6 +78,17 @@ pub fn validate_username(field: &str, name: &str) -> Result<(), FieldError> {
     Err(FieldError::new(field, format!("{:?} is no user name", shown(name)), "1 to 64 letters, digits, - _ . and @"))
 }
 
+/// Checks a command that is to be run in a replica: 1 to 256 parts of at most 32 KiB.
+///
+/// # Errors
+/// Every part at fault.
+pub fn validate_command(field: &str, command: &[String]) -> Result<(), Vec<FieldError>> {
+    let mut check = Check { errors: Vec::new() };
+    check.that(!command.is_empty(), field, || "is empty".to_owned(), "a program and its arguments");
+    check.command(field, command);
+    if check.errors.is_empty() { Ok(()) } else { Err(check.errors) }
+}
+
 impl DeploymentSpec {
     /// Checks every field.
     ///
@@ -86,6 +98,7 @@ impl DeploymentSpec {
         let mut check = Check { errors: Vec::new() };
         self.validate_identity(&mut check);
         self.validate_workload(&mut check);
+        self.validate_container(&mut check);
         self.validate_resources(&mut check);
         self.validate_health(&mut check);
         self.validate_placement(&mut check);
@@ -134,23 +147,14 @@ impl DeploymentSpec {
                 || format!("{:?} is no image", shown(image)),
                 "1 to 500 characters without spaces",
             );
-        }
-        check.that(
-            self.command.len() <= MAX_ARGUMENTS,
-            "command",
-            || format!("{} arguments are too many", self.command.len()),
-            "at most 256 arguments",
-        );
-        for (index, argument) in self.command.iter().enumerate() {
-            let fits =
-                argument.len() <= MAX_TEXT_BYTES && !argument.contains('\0') && (index > 0 || !argument.is_empty());
             check.that(
-                fits,
-                &format!("command[{index}]"),
-                || "is empty, too long or holds a NUL".to_owned(),
-                "text of at most 32 KiB without NUL",
+                !image.contains('@') || ImageDigest::of_reference(image).is_some(),
+                "container_image",
+                || format!("{:?} has no digest behind its @", shown(image)),
+                "name@sha256: and 64 digits of 0-9a-f, or no @",
             );
         }
+        check.command("command", &self.command);
         check.that(
             self.env.len() <= MAX_ENV,
             "env",
@@ -279,18 +283,37 @@ impl DeploymentSpec {
     }
 }
 
-struct Check {
+pub(super) struct Check {
     errors: Vec<FieldError>,
 }
 
 impl Check {
-    fn that(&mut self, holds: bool, field: &str, message: impl FnOnce() -> String, accepted: &str) {
+    pub(super) fn that(&mut self, holds: bool, field: &str, message: impl FnOnce() -> String, accepted: &str) {
         if !holds {
             self.errors.push(FieldError::new(field, message(), accepted));
         }
     }
 
-    fn range(&mut self, field: &str, value: u32, range: &RangeInclusive<u32>, unit: &str) {
+    fn command(&mut self, field: &str, command: &[String]) {
+        self.that(
+            command.len() <= MAX_ARGUMENTS,
+            field,
+            || format!("{} arguments are too many", command.len()),
+            "at most 256 arguments",
+        );
+        for (index, argument) in command.iter().enumerate() {
+            let fits =
+                argument.len() <= MAX_TEXT_BYTES && !argument.contains('\0') && (index > 0 || !argument.is_empty());
+            self.that(
+                fits,
+                &format!("{field}[{index}]"),
+                || "is empty, too long or holds a NUL".to_owned(),
+                "text of at most 32 KiB without NUL",
+            );
+        }
+    }
+
+    pub(super) fn range(&mut self, field: &str, value: u32, range: &RangeInclusive<u32>, unit: &str) {
         self.that(
             range.contains(&value),
             field,
@@ -301,7 +324,7 @@ impl Check {
 }
 
 /// A value as an error may quote it: long ones are cut, so that an error is never as large as the attack.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 120;
     if text.chars().count() <= MOST {
         return text.to_owned();

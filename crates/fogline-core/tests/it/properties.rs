@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use fogline_core::cluster::{Changes, Cluster};
 use fogline_core::command::{Actor, Command, Request};
+use fogline_core::id::DeploymentId;
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{ReplicaReport, ReportedState};
 use fogline_core::planner;
 use fogline_core::quantity::Resources;
@@ -26,7 +28,7 @@ enum Step {
     Delete { name: u8 },
     Drain { node: u8, on: bool },
     Remove { node: u8 },
-    Report { pick: usize, state: u8, ready: bool },
+    Report { pick: usize, state: u8, ready: bool, image: Option<u8> },
     Obey,
     Wait { seconds: u64, silent: u8 },
 }
@@ -51,7 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         (0..4u8).prop_map(|name| Step::Delete { name }),
         (0..5u8, any::<bool>()).prop_map(|(node, on)| Step::Drain { node, on }),
         (0..5u8).prop_map(|node| Step::Remove { node }),
-        (any::<usize>(), 0..4u8, any::<bool>()).prop_map(|(pick, state, ready)| Step::Report { pick, state, ready }),
+        (any::<usize>(), 0..4u8, any::<bool>(), proptest::option::of(0..3u8))
+            .prop_map(|(pick, state, ready, image)| Step::Report { pick, state, ready, image }),
         Just(Step::Obey),
         Just(Step::Obey),
         (1..30u64, any::<u8>()).prop_map(|(seconds, silent)| Step::Wait { seconds, silent }),
@@ -71,6 +74,10 @@ fn command(world: &World, step: &Step) -> Option<Command> {
     Some(match *step {
         Step::Deploy { name, replicas, half_cores, wait } => {
             let mut spec = world::spec(&format!("d{name}"), replicas, room(half_cores));
+            if name % 2 == 1 {
+                spec.container_image = Some("web:v1".to_owned());
+                spec.runtime = Some(Runtime::Docker);
+            }
             if wait {
                 spec.placement.when_full = fogline_core::spec::WhenFull::Wait;
             }
@@ -147,6 +154,25 @@ fn check_invariants(cluster: &Cluster) {
     }
 }
 
+/// What a revision is made of never changes, and nothing of another image goes on.
+fn check_images(world: &World, settled: &mut BTreeMap<(DeploymentId, u32), ImageDigest>) {
+    for deployment in world.cluster.deployments() {
+        let id = deployment.record.id;
+        for (revision, digest) in &deployment.image_digests {
+            assert_eq!(settled.entry((id, *revision)).or_insert_with(|| digest.clone()), digest);
+        }
+        for replica in world.cluster.replicas_of(deployment).filter(|replica| replica.status.is_live()) {
+            let template = &deployment.templates[&replica.revision];
+            let told = world.images.get(&replica.id).filter(|_| template.runtime == Runtime::Docker);
+            assert!(
+                told.is_none_or(|told| deployment.image_digests.get(&replica.revision) == Some(told)),
+                "{replica:?} is made of {told:?}, and its revision of {:?}",
+                deployment.image_digests
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -155,11 +181,13 @@ proptest! {
         let mut world = World::new();
         for number in 0..5 {
             let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
-            world.add_node(&format!("n{number}"), "r", if number % 2 == 0 { "a" } else { "b" }, room, &[Runtime::Process]);
+            world.add_node(&format!("n{number}"), "r", if number % 2 == 0 { "a" } else { "b" }, room, &[Runtime::Process, Runtime::Docker]);
         }
+        let mut settled = BTreeMap::new();
         for step in &steps {
             play(&mut world, step);
             check_invariants(&world.cluster);
+            check_images(&world, &mut settled);
         }
         // Left alone, everything ends up as asked, and there it stays.
         let mut quiet = false;
@@ -192,7 +220,7 @@ proptest! {
         let mut world = World::new();
         for number in 0..5 {
             let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
-            world.add_node(&format!("n{number}"), "r", "z", room, &[Runtime::Process]);
+            world.add_node(&format!("n{number}"), "r", "z", room, &[Runtime::Process, Runtime::Docker]);
         }
         for step in &before {
             play(&mut world, step);
@@ -215,14 +243,15 @@ proptest! {
     fn a_report_heard_twice_or_late_changes_nothing_more(steps in proptest::collection::vec(step(), 1..30), pick: usize) {
         let mut world = World::new();
         let room = Resources { storage_gb: 1_000, ..world::resources(4.0, 16_384) };
-        world.add_node("n0", "r", "z", room, &[Runtime::Process]);
+        world.add_node("n0", "r", "z", room, &[Runtime::Process, Runtime::Docker]);
         for step in &steps {
             play(&mut world, step);
         }
         let held: Vec<_> = world.cluster.replicas().map(|replica| (replica.id, replica.node_id)).collect();
         if let Some((replica_id, Some(node_id))) = held.get(pick % held.len().max(1)).copied() {
             let report = |seq, state, ready| ReplicaReport {
-                replica_id, seq, state, ready, restarts: 0, endpoint: None, container_id: None, exit_code: None, message: None,
+                replica_id, seq, state, ready, restarts: 0, endpoint: None, container_id: None, image_digest: None, exit_code: None,
+                message: None,
             };
             let tell = |world: &mut World, report| {
                 let command = Command::Observe { node_id, reports: vec![report] };
@@ -243,13 +272,16 @@ fn play(world: &mut World, step: &Step) {
         return;
     }
     match *step {
-        Step::Report { pick, state, ready } => {
+        Step::Report { pick, state, ready, image } => {
             let mut held: Vec<_> = world.cluster.replicas().map(|replica| (replica.id, replica.node_id)).collect();
             held.sort();
             if let Some((id, Some(node))) = held.get(pick % held.len().max(1)).copied() {
                 let states =
                     [ReportedState::Starting, ReportedState::Running, ReportedState::Stopped, ReportedState::Failed];
-                world.report(node, id, states[state as usize % states.len()], ready, "said so");
+                let state = states[state as usize % states.len()];
+                let image =
+                    image.map(|digit| format!("sha256:{}", digit.to_string().repeat(64)).parse().expect("a digest"));
+                world.report_image(node, id, state, ready, "said so", image);
             }
         }
         Step::Obey => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fogline_core::cluster::Changes;
 use fogline_core::command::{Command, Outcome, Rejection};
 use fogline_core::id::{NodeId, ReplicaId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::ReportedState;
 use fogline_core::spec::{DeploymentSpec, Runtime};
 
@@ -145,10 +146,23 @@ impl Player {
                     "failed" => (ReportedState::Failed, false),
                     other => panic!("no report {other}"),
                 };
-                let changes = self.world.report(node, id, state, ready, &words[3..].join(" "));
+                // `image=a` stands for the digest that is all a's.
+                let digest = options.get("image").map(|digit| digest(digit));
+                let message: Vec<&str> = words[3..].iter().filter(|word| !word.contains('=')).copied().collect();
+                let changes = self.world.report_image(node, id, state, ready, &message.join(" "), digest);
                 self.tell(&changes);
             }
             "show" => self.show(),
+            // What a node is told of each template that it is given.
+            "told" => {
+                let assignment = self.world.cluster.assignment(self.world.node(words[1]));
+                for ((_, revision), told) in assignment.templates {
+                    let digest = told.image_digest.as_ref().map_or("not known", ImageDigest::short);
+                    writeln!(self.out, "  {} v{revision}: {digest}", told.deployment_name).expect("writes");
+                }
+            }
+            // Another server takes over and knows what is in the rows.
+            "take-over" => self.world.reload(),
             other => panic!("no command {other}"),
         }
     }
@@ -195,6 +209,11 @@ impl Player {
             }
             writeln!(self.out, "{line}").expect("writes");
         }
+        for ((_, revision), edit) in changes.image_digests.iter() {
+            let (before, after) = (edit.before.as_ref(), edit.after.as_ref());
+            let word = |digest: Option<&ImageDigest>| digest.map_or("not known", ImageDigest::short).to_owned();
+            writeln!(self.out, "  image of v{revision}: {} -> {}", word(before), word(after)).expect("writes");
+        }
         for line in &changes.history {
             writeln!(self.out, "  history {}: {} -> {}: {}", line.seq, line.old_status, line.new_status, line.reason)
                 .expect("writes");
@@ -226,6 +245,10 @@ impl Player {
             writeln!(self.out, "{line}").expect("writes");
         }
     }
+}
+
+fn digest(digit: &str) -> ImageDigest {
+    format!("sha256:{}", digit.repeat(64)).parse().expect("a digit")
 }
 
 fn apply_options(spec: &mut DeploymentSpec, options: &HashMap<&str, &str>) {

@@ -20,4 +20,5 @@ scripts! {
     drained_node,
     failing_replicas,
     who_goes_first,
+    image_digests,
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_core::assignment::Want;
-use fogline_core::cluster::{Changes, Cluster, Durable};
+use fogline_core::cluster::{Changes, Cluster, Durable, RevisionRecord};
 use fogline_core::command::{Actor, Command, Outcome, Rejection, Request};
 use fogline_core::id::{DeploymentId, IdSource, NodeId, ReplicaId, UserId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{NodeDeclaration, ReplicaReport, ReportedState};
 use fogline_core::quantity::{CpuMillis, Resources};
 use fogline_core::record::{PasswordHash, Role, Runtimes, Tier};
@@ -21,6 +22,10 @@ pub struct World {
     pub admin: UserId,
     /// Reports are numbered as an agent numbers them: upwards.
     seq: u64,
+    /// What a database would hold beside what is in memory.
+    revisions: BTreeMap<(DeploymentId, u32), RevisionRecord>,
+    /// What each replica was last said to be made of.
+    pub images: BTreeMap<ReplicaId, ImageDigest>,
 }
 
 impl World {
@@ -28,7 +33,14 @@ impl World {
         let now = Timestamp::from_micros(1_764_064_800_000_000);
         let cluster =
             Cluster::load(Durable::default(), Settings::default(), IdSource::new(1), now).expect("nothing contradicts");
-        let mut world = Self { cluster, now, admin: UserId::from_uuid(uuid::Uuid::nil()), seq: 0 };
+        let mut world = Self {
+            cluster,
+            now,
+            admin: UserId::from_uuid(uuid::Uuid::nil()),
+            seq: 0,
+            revisions: BTreeMap::new(),
+            images: BTreeMap::new(),
+        };
         let command = Command::CreateUser {
             username: "admin".to_owned(),
             password_hash: PasswordHash::new(String::new()),
@@ -52,7 +64,34 @@ impl World {
 
     pub fn finish(&mut self, changes: &mut Changes) {
         assert!(self.cluster.settle(self.now, changes, &mut || true));
+        self.commit(changes);
+    }
+
+    fn commit(&mut self, changes: &Changes) {
+        for revision in &changes.revisions {
+            self.revisions.insert((revision.deployment_id, revision.revision), revision.clone());
+        }
+        for (key, edit) in changes.image_digests.iter() {
+            if let (Some(row), Some(digest)) = (self.revisions.get_mut(&key), &edit.after) {
+                assert_eq!(row.image_digest, edit.before, "the row was as the change says");
+                row.image_digest = Some(digest.clone());
+            }
+        }
         self.cluster.committed(changes);
+    }
+
+    /// Another server takes over.
+    pub fn reload(&mut self) {
+        let durable = Durable {
+            users: self.cluster.users().cloned().collect(),
+            sessions: Vec::new(),
+            nodes: self.cluster.nodes().iter().map(|(_, node)| node.clone()).collect(),
+            deployments: self.cluster.deployments().map(|deployment| deployment.record.clone()).collect(),
+            revisions: self.revisions.values().cloned().collect(),
+            replicas: self.cluster.replicas().cloned().collect(),
+        };
+        self.cluster = Cluster::load(durable, Settings::default(), IdSource::new(self.seq + 2), self.now)
+            .expect("nothing contradicts");
     }
 
     pub fn as_admin(&mut self, command: Command) -> Result<(Outcome, Changes), Rejection> {
@@ -102,7 +141,7 @@ impl World {
             self.cluster.tick(self.now, &mut changes);
             assert!(self.cluster.settle(self.now, &mut changes, &mut || true));
         }
-        self.cluster.committed(&changes);
+        self.commit(&changes);
         changes
     }
 
@@ -114,7 +153,20 @@ impl World {
         ready: bool,
         message: &str,
     ) -> Changes {
+        self.report_image(node, replica, state, ready, message, None)
+    }
+
+    pub fn report_image(
+        &mut self,
+        node: NodeId,
+        replica: ReplicaId,
+        state: ReportedState,
+        ready: bool,
+        message: &str,
+        image_digest: Option<ImageDigest>,
+    ) -> Changes {
         self.seq += 1;
+        self.images.extend(image_digest.clone().map(|digest| (replica, digest)));
         let report = ReplicaReport {
             replica_id: replica,
             seq: self.seq,
@@ -123,6 +175,7 @@ impl World {
             restarts: 0,
             endpoint: None,
             container_id: None,
+            image_digest,
             exit_code: None,
             message: (!message.is_empty()).then(|| message.to_owned()),
         };

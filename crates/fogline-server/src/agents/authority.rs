@@ -1,72 +1,58 @@
-//! By which right this server tells agents what to do, and which agents it must not tell.
+//! Which agents this server must not tell what to do, though it leads.
+//!
+//! An agent that has obeyed a higher epoch proves that this server's database is not the one that leads: a copy that was
+//! left behind, or an old backup. Such an agent is refused, and the epoch is not raised over what it says: two copies of a
+//! database that are both written to would otherwise take the agents from each other for ever.
 
 use fogline_api::protocol::Greeting;
-use fogline_core::assignment::Authority;
-use fogline_store::Lease;
 use tonic::Status;
 
-/// One take-over: fixed for as long as this server leads.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Leadership {
-    cluster_id: String,
-    epoch: u64,
-    holder: String,
+use crate::leadership::Mandate;
+
+/// Why an agent must not be led by this server, if so: it belongs elsewhere, or has obeyed somebody who knew more.
+pub(super) fn refusal(mandate: &Mandate, greeting: &Greeting) -> Option<Status> {
+    if let Some(theirs) = greeting.cluster_id.as_ref().filter(|theirs| **theirs != mandate.cluster_id()) {
+        return Some(Status::failed_precondition(format!(
+            "this agent belongs to cluster {theirs}, and this server leads cluster {}: give the agent the address of \
+             a server of its cluster, or a fresh data directory if it should join this one",
+            mandate.cluster_id()
+        )));
+    }
+    let obeyed = greeting.obeyed.as_ref()?;
+    if obeyed.cluster_id != mandate.cluster_id() {
+        return Some(Status::failed_precondition(format!(
+            "this agent has obeyed cluster {}, and this server leads cluster {}: give the agent a fresh data \
+             directory if it should join this one",
+            obeyed.cluster_id,
+            mandate.cluster_id()
+        )));
+    }
+    if obeyed.epoch > mandate.epoch() {
+        return Some(Status::failed_precondition(format!(
+            "this agent has obeyed epoch {} of the cluster, and this server has epoch {}: its database is older than \
+             what the agent knows. If it was restored from a backup, restore it with an epoch above {}; else stop \
+             this server, another one leads",
+            obeyed.epoch,
+            mandate.epoch(),
+            obeyed.epoch
+        )));
+    }
+    if obeyed.epoch == mandate.epoch() && obeyed.holder != mandate.holder() {
+        return Some(Status::failed_precondition(format!(
+            "this agent has obeyed another server in epoch {}, which this server holds too: two copies of one \
+             database are in use. Stop one of the servers, then start the other anew",
+            mandate.epoch()
+        )));
+    }
+    None
 }
-
-impl Leadership {
-    pub(crate) fn of(lease: &Lease) -> Self {
-        Self { cluster_id: lease.cluster_id.clone(), epoch: lease.epoch, holder: lease.holder.clone() }
-    }
-
-    /// The authority of what follows from a commit.
-    pub(crate) fn authority(&self, revision: u64) -> Authority {
-        Authority {
-            cluster_id: self.cluster_id.clone(),
-            epoch: self.epoch,
-            holder: self.holder.clone(),
-            generation: revision,
-        }
-    }
-
-    /// Why an agent must not be led by this server, if so: it belongs elsewhere, or has obeyed somebody who knew more.
-    pub(super) fn refusal(&self, greeting: &Greeting) -> Option<Status> {
-        if let Some(theirs) = greeting.cluster_id.as_ref().filter(|theirs| **theirs != self.cluster_id) {
-            return Some(Status::failed_precondition(format!(
-                "this agent belongs to cluster {theirs}, and this server leads cluster {}: give the agent the address of \
-                 a server of its cluster, or a fresh data directory if it should join this one",
-                self.cluster_id
-            )));
-        }
-        let obeyed = greeting.obeyed.as_ref()?;
-        if obeyed.cluster_id != self.cluster_id {
-            return Some(Status::failed_precondition(format!(
-                "this agent has obeyed cluster {}, and this server leads cluster {}: give the agent a fresh data \
-                 directory if it should join this one",
-                obeyed.cluster_id, self.cluster_id
-            )));
-        }
-        if obeyed.epoch > self.epoch {
-            return Some(Status::failed_precondition(format!(
-                "this agent has obeyed epoch {} of the cluster, and this server has epoch {}: its database is older than \
-                 what the agent knows. If it was restored from a backup, restore it with an epoch above {}; else stop \
-                 this server, another one leads",
-                obeyed.epoch, self.epoch, obeyed.epoch
-            )));
-        }
-        if obeyed.epoch == self.epoch && obeyed.holder != self.holder {
-            return Some(Status::failed_precondition(format!(
-                "this agent has obeyed another server in epoch {}, which this server holds too: two copies of one \
-                 database are in use. Stop one of the servers, then start the other anew",
-                self.epoch
-            )));
-        }
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use fogline_core::assignment::Authority;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::leadership::mandate_for_tests;
 
     fn greeting(cluster_id: Option<&str>, obeyed: Option<(u64, &str)>) -> Greeting {
         Greeting {
@@ -84,7 +70,7 @@ mod tests {
 
     #[test]
     fn who_is_led_and_who_is_not() {
-        let leadership = Leadership { cluster_id: "ours".to_owned(), epoch: 5, holder: "me".to_owned() };
+        let mandate = mandate_for_tests(&Clock::system(), None);
         let led = [
             greeting(None, None),
             greeting(Some("ours"), None),
@@ -92,7 +78,7 @@ mod tests {
             greeting(Some("ours"), Some((5, "me"))),
         ];
         for greeting in led {
-            assert!(leadership.refusal(&greeting).is_none(), "{greeting:?}");
+            assert!(refusal(&mandate, &greeting).is_none(), "{greeting:?}");
         }
         for (greeting, words) in [
             (greeting(Some("theirs"), None), "belongs to cluster theirs"),
@@ -100,7 +86,7 @@ mod tests {
             (greeting(Some("ours"), Some((6, "me"))), "has obeyed epoch 6"),
             (greeting(Some("ours"), Some((5, "somebody"))), "two copies of one database"),
         ] {
-            let status = leadership.refusal(&greeting).expect("refused");
+            let status = refusal(&mandate, &greeting).expect("refused");
             assert!(status.message().contains(words), "{status:?}");
         }
     }

@@ -16,7 +16,7 @@ use fogline_core::id::{NodeId, ReplicaId, UserId};
 use futures_util::Stream;
 
 use super::log_budget::{LogBudget, LogPlace, MAX_LOGS_OF_ONE};
-use super::registry::Registry;
+use crate::leadership::Leadership;
 
 /// Most lines that can be asked for from the end of a log.
 pub const MAX_TAIL_LINES: u32 = 10_000;
@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_secs(PATIENCE.as_secs() / LOOKS as u64);
 /// Why a log cannot be shown, or not any further.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LogError {
+    /// Agents are attached to whoever leads, and this server does not.
+    #[error("this server does not lead, and agents are attached to the one that does: try again in a second")]
+    NotLeader,
     /// No agent presents the node.
     #[error("the agent of node {0} is not connected, and it alone has the log: try again once the node is back")]
     NotAttached(NodeId),
@@ -58,13 +61,13 @@ pub enum LogError {
 /// Opens logs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    registry: Arc<Registry>,
+    leadership: Leadership,
     budget: Arc<LogBudget>,
 }
 
 impl Logs {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        Self { registry, budget: Arc::default() }
+    pub(crate) fn new(leadership: Leadership) -> Self {
+        Self { leadership, budget: Arc::default() }
     }
 
     /// The last `tail` lines of a replica's log, and with `follow` all that come after them until the replica is gone
@@ -72,7 +75,7 @@ impl Logs {
     /// have ended, too. Whether `reader` may see it is for the caller to check.
     ///
     /// # Errors
-    /// When no agent presents the node, or too many logs are being read already.
+    /// When this server does not lead, no agent presents the node, or too many logs are being read already.
     pub async fn open(
         &self,
         reader: UserId,
@@ -81,7 +84,8 @@ impl Logs {
         tail: u32,
         follow: bool,
     ) -> Result<LogStream, LogError> {
-        let session = self.registry.session_of(node_id).ok_or(LogError::NotAttached(node_id))?;
+        let term = self.leadership.term().ok_or(LogError::NotLeader)?;
+        let session = term.registry.session_of(node_id).ok_or(LogError::NotAttached(node_id))?;
         let place = self.budget.place(reader)?;
         let log = session.open_log(place, replica_id, tail.min(MAX_TAIL_LINES), follow)?;
         tokio::spawn(watch(Arc::downgrade(&log.pipe), LOOK));

@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use fogline_api::protocol::{FromServer, LogChunkData, LogQuestion, NodeAssignment};
+use fogline_api::protocol::{ExecAnswer, ExecEnd, FromServer, LogChunkData, LogQuestion, NodeAssignment};
 use fogline_core::id::{NodeId, ReplicaId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tonic::Status;
 
+use super::exec::{self, ExecError, Waiting};
 use super::log_budget::LogPlace;
 use super::logs::{self, LogError, LogSink, LogStream};
 
@@ -33,6 +35,7 @@ struct Inner {
     /// Logs that the agent was asked for, or will be. Without a sink: cancelled, and the agent is to be told.
     logs: HashMap<u64, Option<LogSink>>,
     last_request: u64,
+    commands: Waiting,
     end: Option<Status>,
     over: bool,
 }
@@ -79,7 +82,33 @@ impl Mailbox {
             }
             return Ok(Some(message));
         }
+        if let Some(question) = inner.commands.next() {
+            return Ok(Some(question));
+        }
         Ok(inner.lists.pop_first().map(|(_, list)| FromServer::Assignment(list)))
+    }
+
+    pub(super) fn run_command(
+        &self,
+        replica_id: ReplicaId,
+        command: Vec<String>,
+        deadline: Duration,
+    ) -> Result<oneshot::Receiver<ExecEnd>, ExecError> {
+        let mut inner = self.lock();
+        if inner.over {
+            return Err(ExecError::Detached);
+        }
+        inner.last_request += 1;
+        let question = exec::question(inner.last_request, replica_id, command, deadline);
+        let answer = inner.commands.ask(question);
+        drop(inner);
+        self.wake.notify_one();
+        answer
+    }
+
+    /// A command has ended.
+    pub(super) fn exec_result(&self, answer: ExecAnswer) {
+        self.lock().commands.answered(answer);
     }
 
     pub(super) fn open_log(
@@ -159,6 +188,7 @@ impl Mailbox {
         inner.over = true;
         inner.lists.clear();
         inner.log_messages.clear();
+        inner.commands.close();
         for sink in std::mem::take(&mut inner.logs).into_values().flatten() {
             sink.fail(LogError::Detached);
         }

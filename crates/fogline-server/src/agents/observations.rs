@@ -18,7 +18,7 @@ use tonic::Status;
 use super::unlisted;
 use crate::clock::Clock;
 use crate::presence::Presence;
-use crate::writer::{WriteError, Writer};
+use crate::writer::{Desk, WriteError};
 
 /// Observations of one session that may wait at the same time.
 const MAX_UNDER_WAY: usize = 64;
@@ -31,7 +31,7 @@ type UnderWay = Pin<Box<dyn Future<Output = Result<u64, Status>> + Send>>;
 /// The observations of one session.
 pub(super) struct Observations {
     store: Store,
-    writer: Writer,
+    desk: Desk,
     presence: Presence,
     clock: Clock,
     under_way: FuturesUnordered<UnderWay>,
@@ -40,8 +40,8 @@ pub(super) struct Observations {
 }
 
 impl Observations {
-    pub(super) fn new(store: Store, writer: Writer, presence: Presence, clock: Clock) -> Self {
-        Self { store, writer, presence, clock, under_way: FuturesUnordered::new(), lossy: false }
+    pub(super) fn new(store: Store, desk: Desk, presence: Presence, clock: Clock) -> Self {
+        Self { store, desk, presence, clock, under_way: FuturesUnordered::new(), lossy: false }
     }
 
     /// Takes one on. Beyond the limit it is dropped: the stream must go on being read, for it also carries the signs
@@ -51,9 +51,9 @@ impl Observations {
             self.lossy = true;
             return;
         }
-        let (store, writer) = (self.store.clone(), self.writer.clone());
+        let (store, desk) = (self.store.clone(), self.desk.clone());
         let (presence, clock) = (self.presence.clone(), self.clock.clone());
-        self.under_way.push(Box::pin(save(store, writer, presence, clock, observation)));
+        self.under_way.push(Box::pin(save(store, desk, presence, clock, observation)));
     }
 
     /// The next one that is durable. Waits for ever when there is none.
@@ -75,7 +75,7 @@ impl Observations {
 
 async fn save(
     store: Store,
-    writer: Writer,
+    desk: Desk,
     presence: Presence,
     clock: Clock,
     observation: NodeObservation,
@@ -83,15 +83,15 @@ async fn save(
     let NodeObservation { node_id, number, reports } = observation;
     loop {
         let request = Request::agent(Command::Observe { node_id, reports: reports.clone() });
-        match writer.submit(request).await {
+        match desk.submit(request).await {
             Ok(committed) => {
                 presence.reported(node_id, &reports, clock.now());
                 if let Outcome::Observed { unlisted } = committed.outcome {
-                    unlisted::look_up(&store, &writer, node_id, unlisted).await;
+                    unlisted::look_up(&store, &desk, node_id, unlisted).await;
                 }
                 return Ok(number);
             }
-            Err(WriteError::Busy | WriteError::StorageFull | WriteError::OutcomeUnknown) => {
+            Err(WriteError::Busy | WriteError::StorageFull | WriteError::DatabaseAway | WriteError::OutcomeUnknown) => {
                 tokio::time::sleep(RETRY).await;
             }
             Err(error) => return Err(status_of(&error)),
@@ -107,6 +107,7 @@ pub(super) fn status_of(error: &WriteError) -> Status {
         WriteError::Contradiction(_) => Status::internal(text),
         WriteError::Busy
         | WriteError::StorageFull
+        | WriteError::DatabaseAway
         | WriteError::OutcomeUnknown
         | WriteError::NotLeader { .. }
         | WriteError::Stopping => Status::unavailable(text),

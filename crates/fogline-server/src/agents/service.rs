@@ -7,26 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fogline_api::protocol::AgentMessage;
 use fogline_api::protocol::agent_service_server::{AgentService, AgentServiceServer};
-use fogline_api::protocol::{AgentMessage, ServerMessage};
 use fogline_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::authority::Leadership;
-use super::registry::Registry;
 use super::session;
+use super::speech::{Right, Speech};
 use crate::clock::Clock;
-use crate::presence::Presence;
+use crate::leadership::Leadership;
 use crate::telemetry::Telemetry;
-use crate::writer::Writer;
 
 /// How often a connection is asked whether its other end lives, and how long that may take. Together they stay below
 /// the time-out after which a node counts as lost.
@@ -38,15 +35,12 @@ const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Messages that wait in the stream itself. Few: what waits longer waits in the mailbox, where newer lists replace older.
 const STREAM_BUFFER: usize = 4;
 
-/// What sessions work with.
+/// What sessions work with, whoever leads.
 pub(crate) struct AgentsConfig {
     pub(crate) store: Store,
-    pub(crate) writer: Writer,
-    pub(crate) presence: Presence,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) leadership: Arc<Leadership>,
+    pub(crate) leadership: Leadership,
     pub(crate) heartbeat_interval: Duration,
     pub(crate) open_sessions: AtomicUsize,
 }
@@ -82,13 +76,15 @@ impl Endpoint {
         stop: CancellationToken,
     ) -> Result<(), tonic::transport::Error> {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let (registry, sessions) = (Arc::clone(&self.config.registry), self.sessions.clone());
+        let (leadership, sessions) = (self.config.leadership.clone(), self.sessions.clone());
         let service = AgentServiceServer::new(self)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(usize::MAX);
         let ended = async move {
             stop.cancelled().await;
-            registry.end_all(&Status::unavailable("this server is stopping: attach again once it is back"));
+            if let Some(term) = leadership.term() {
+                term.registry.end_all(&Status::unavailable("this server is stopping: attach again once it is back"));
+            }
             sessions.close();
         };
         tonic::transport::Server::builder()
@@ -109,7 +105,7 @@ impl Endpoint {
 
 #[tonic::async_trait]
 impl AgentService for Endpoint {
-    type AttachStream = ReceiverStream<Result<ServerMessage, Status>>;
+    type AttachStream = Speech;
 
     async fn attach(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::AttachStream>, Status> {
         let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
@@ -123,7 +119,9 @@ impl AgentService for Endpoint {
             ));
         }
         let (outgoing, stream) = mpsc::channel(STREAM_BUFFER);
-        self.sessions.spawn(session::run(Arc::clone(&self.config), request.into_inner(), outgoing));
-        Ok(Response::new(ReceiverStream::new(stream)))
+        let right = Right::default();
+        let speech = Speech::new(stream, Arc::clone(&right));
+        self.sessions.spawn(session::run(Arc::clone(&self.config), right, request.into_inner(), outgoing));
+        Ok(Response::new(speech))
     }
 }

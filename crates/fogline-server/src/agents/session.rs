@@ -15,11 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
-use super::authority::Leadership;
+use super::authority::refusal;
 use super::mailbox::Mailbox;
 use super::observations::{Observations, status_of};
 use super::service::AgentsConfig;
-use crate::writer::{WriteError, Writer};
+use super::speech::{Right, stepped_down};
+use crate::leadership::Term;
+use crate::writer::WriteError;
 
 /// How long an agent has to say hello.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -48,63 +50,100 @@ struct Presented {
     known: BTreeSet<NodeId>,
 }
 
-/// Talks to one agent until either side ends it.
-pub(super) async fn run(config: Arc<AgentsConfig>, mut incoming: Streaming<AgentMessage>, outgoing: Outgoing) {
-    let mailbox = config.registry.mailbox();
-    let number = mailbox.number;
-    let end = match let_in(&config, &mailbox, &mut incoming, &outgoing).await {
+/// Talks to one agent until either side ends it, or this server does not lead any more.
+pub(super) async fn run(
+    config: Arc<AgentsConfig>,
+    right: Right,
+    mut incoming: Streaming<AgentMessage>,
+    outgoing: Outgoing,
+) {
+    let greeting = match hello(&mut incoming).await {
+        Ok(greeting) => greeting,
+        Err(end) => return finish(&outgoing, None, end).await,
+    };
+    let Some(term) = config.leadership.term() else { return turn_away(&config, &outgoing).await };
+    // From here on every word is this term's.
+    if right.set(Arc::clone(&term.mandate)).is_err() {
+        return;
+    }
+    let mailbox = term.registry.mailbox();
+    let let_in = tokio::select! {
+        biased;
+        () = term.mandate.over() => return turn_away(&config, &outgoing).await,
+        let_in = let_in(&config, &term, &mailbox, greeting, &outgoing) => let_in,
+    };
+    let end = match let_in {
         Ok(presented) => {
-            let end = talk(&config, &mailbox, &presented, &mut incoming, &outgoing).await;
-            config.registry.detach(&mailbox, &presented.nodes);
-            config.presence.detached(presented.nodes.iter().copied());
+            let end = tokio::select! {
+                biased;
+                () = term.mandate.over() => Some(stepped_down()),
+                end = talk(&config, &term, &mailbox, &presented, &mut incoming, &outgoing) => end,
+            };
+            term.registry.detach(&mailbox, &presented.nodes);
+            term.presence.detached(presented.nodes.iter().copied());
             config.sessions(-1);
             end
         }
         Err(end) => end,
     };
     mailbox.close();
+    finish(&outgoing, Some(mailbox.number), end).await;
+}
+
+/// The last word.
+async fn finish(outgoing: &Outgoing, session: Option<u64>, end: Option<Status>) {
     match end {
         Some(status) => {
-            tracing::info!(session = number, reason = status.message(), "an agent's session has ended");
+            tracing::info!(session, reason = status.message(), "an agent's session has ended");
             // An agent that has gone away needs no reason.
             let _ = timeout(HELLO_LIMIT, outgoing.send(Err(status))).await;
         }
-        None => tracing::info!(session = number, "an agent has detached"),
+        None => tracing::info!(session, "an agent has detached"),
+    }
+}
+
+/// Says who leads instead, where that is known.
+async fn turn_away(config: &AgentsConfig, outgoing: &Outgoing) {
+    let leader = config.leadership.leader().map(|leader| leader.agents.clone()).filter(|address| !address.is_empty());
+    tracing::debug!(leader, "an agent was turned away: this server does not lead");
+    // Whether it arrives or not, there is nothing more to say.
+    let _ = timeout(HELLO_LIMIT, outgoing.send(Ok((&FromServer::NotLeader { leader }).into()))).await;
+}
+
+/// Waits for the greeting.
+async fn hello(incoming: &mut Streaming<AgentMessage>) -> Result<Greeting, Option<Status>> {
+    match timeout(HELLO_LIMIT, incoming.message()).await {
+        Err(_) => Err(Some(Status::deadline_exceeded("no Hello within 10 s"))),
+        Ok(Err(_) | Ok(None)) => Err(None),
+        Ok(Ok(Some(message))) => match FromAgent::try_from(message) {
+            Ok(FromAgent::Hello(greeting)) => Ok(greeting),
+            Ok(_) => Err(Some(Status::invalid_argument("the first message must be Hello"))),
+            Err(error) => Err(Some(Status::invalid_argument(format!("cannot read Hello: {error}")))),
+        },
     }
 }
 
 /// From the greeting to the welcome.
 async fn let_in(
     config: &AgentsConfig,
+    term: &Term,
     mailbox: &Arc<Mailbox>,
-    incoming: &mut Streaming<AgentMessage>,
+    greeting: Greeting,
     outgoing: &Outgoing,
 ) -> Result<Presented, Option<Status>> {
-    let greeting = match timeout(HELLO_LIMIT, incoming.message()).await {
-        Err(_) => return Err(Some(Status::deadline_exceeded("no Hello within 10 s"))),
-        Ok(Err(_) | Ok(None)) => return Err(None),
-        Ok(Ok(Some(message))) => match FromAgent::try_from(message) {
-            Ok(FromAgent::Hello(greeting)) => greeting,
-            Ok(_) => return Err(Some(Status::invalid_argument("the first message must be Hello"))),
-            Err(error) => return Err(Some(Status::invalid_argument(format!("cannot read Hello: {error}")))),
-        },
-    };
     if greeting.nodes.is_empty() || greeting.nodes.len() > MAX_NODES {
         let text = format!("an agent presents 1 to {MAX_NODES} nodes, this one {}", greeting.nodes.len());
         return Err(Some(Status::invalid_argument(text)));
     }
-    if let Some(refusal) = config.leadership.refusal(&greeting) {
+    if let Some(refusal) = refusal(&term.mandate, &greeting) {
+        tracing::error!(reason = refusal.message(), "an agent must not be led by this server");
         return Err(Some(refusal));
     }
     let Greeting { version, nodes, .. } = greeting;
     let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
-    let committed = match config.writer.submit(Request::agent(Command::DeclareNodes { nodes })).await {
+    let committed = match term.desk.submit(Request::agent(Command::DeclareNodes { nodes })).await {
         Ok(committed) => committed,
-        Err(WriteError::NotLeader { leader }) => {
-            // Whether it arrives or not, there is nothing more to say.
-            let _ = outgoing.send(Ok((&FromServer::NotLeader { leader }).into())).await;
-            return Err(None);
-        }
+        Err(WriteError::NotLeader { .. }) => return Err(Some(stepped_down())),
         Err(error) => return Err(Some(status_of(&error))),
     };
     let Outcome::NodesDeclared { node_ids: nodes } = committed.outcome else {
@@ -112,37 +151,33 @@ async fn let_in(
     };
     tracing::info!(session = mailbox.number, version, nodes = names.join(", "), "an agent has attached");
     let node_ids: BTreeMap<_, _> = names.into_iter().zip(nodes.iter().copied()).collect();
-    let authority = config.leadership.authority(committed.revision);
+    let authority = term.mandate.authority(committed.revision);
     let welcome = Reception { authority, node_ids, heartbeat_interval: config.heartbeat_interval };
     if outgoing.send(Ok((&FromServer::Welcome(welcome)).into())).await.is_err() {
         return Err(None);
     }
     config.sessions(1);
-    config.presence.attached(nodes.iter().copied(), config.clock.now());
-    config.registry.attach(mailbox, &nodes);
+    term.presence.attached(nodes.iter().copied(), config.clock.now());
+    term.registry.attach(mailbox, &nodes);
     Ok(Presented { known: nodes.iter().copied().collect(), nodes })
 }
 
 /// From the welcome to the end. `None` when the agent has ended it.
 async fn talk(
     config: &AgentsConfig,
+    term: &Arc<Term>,
     mailbox: &Arc<Mailbox>,
     presented: &Presented,
     incoming: &mut Streaming<AgentMessage>,
     outgoing: &Outgoing,
 ) -> Option<Status> {
-    if let Err(end) = all_lists(&config.writer, &config.leadership, mailbox, &presented.nodes).await {
+    if let Err(end) = all_lists(term, mailbox, &presented.nodes).await {
         return Some(end);
     }
     let mut repeating = JoinSet::new();
-    repeating.spawn(repeat(
-        config.writer.clone(),
-        Arc::clone(&config.leadership),
-        Arc::clone(mailbox),
-        presented.nodes.clone(),
-    ));
+    repeating.spawn(repeat(Arc::clone(term), Arc::clone(mailbox), presented.nodes.clone()));
     let mut observations =
-        Observations::new(config.store.clone(), config.writer.clone(), config.presence.clone(), config.clock.clone());
+        Observations::new(config.store.clone(), term.desk.clone(), term.presence.clone(), config.clock.clone());
     let mut acknowledged: VecDeque<u64> = VecDeque::new();
     let mut next: Option<FromServer> = None;
     let silence = config.heartbeat_interval * SILENT_HEARTBEATS;
@@ -173,7 +208,7 @@ async fn talk(
                 heard = Instant::now();
                 match message {
                     Ok(Some(message)) => {
-                        if let Err(end) = hear(config, mailbox, presented, &mut observations, message) {
+                        if let Err(end) = hear(config, term, mailbox, presented, &mut observations, message) {
                             return Some(end);
                         }
                     }
@@ -197,18 +232,12 @@ async fn talk(
 }
 
 /// Has the lists of all its nodes put into the mailbox, as they are between two batches.
-async fn all_lists(
-    writer: &Writer,
-    leadership: &Arc<Leadership>,
-    mailbox: &Arc<Mailbox>,
-    nodes: &[NodeId],
-) -> Result<(), Status> {
+async fn all_lists(term: &Arc<Term>, mailbox: &Arc<Mailbox>, nodes: &[NodeId]) -> Result<(), Status> {
     loop {
-        let (to, nodes) = (Arc::clone(mailbox), nodes.to_vec());
-        let (asked, leadership) = (writer.clone(), Arc::clone(leadership));
-        let viewed = writer.view(move |cluster, _| {
+        let (to, nodes, asked) = (Arc::clone(mailbox), nodes.to_vec(), Arc::clone(term));
+        let viewed = term.desk.view(move |cluster, _| {
             for node_id in nodes {
-                let authority = leadership.authority(asked.revision());
+                let authority = asked.mandate.authority(asked.desk.revision());
                 to.publish(NodeAssignment { authority, node_id, assignment: cluster.assignment(node_id) });
             }
         });
@@ -221,17 +250,18 @@ async fn all_lists(
 }
 
 /// Says every list again from time to time: a list is a level, so whatever an agent could not keep is mended by that.
-async fn repeat(writer: Writer, leadership: Arc<Leadership>, mailbox: Arc<Mailbox>, nodes: Vec<NodeId>) {
+async fn repeat(term: Arc<Term>, mailbox: Arc<Mailbox>, nodes: Vec<NodeId>) {
     loop {
         tokio::time::sleep(REPEAT).await;
         // Where it cannot be done now, the next time will do.
-        let _ = all_lists(&writer, &leadership, &mailbox, &nodes).await;
+        let _ = all_lists(&term, &mailbox, &nodes).await;
     }
 }
 
 /// Takes in one message.
 fn hear(
     config: &AgentsConfig,
+    term: &Term,
     mailbox: &Mailbox,
     presented: &Presented,
     observations: &mut Observations,
@@ -245,8 +275,8 @@ fn hear(
                 if !presented.known.contains(&load.node_id) {
                     return Err(not_yours(load.node_id));
                 }
-                config.presence.heartbeat(load.node_id, load.usage, &load.replicas, config.clock.now());
-                config.writer.heartbeat(load.node_id, load.usage, load.replicas);
+                term.presence.heartbeat(load.node_id, load.usage, &load.replicas, config.clock.now());
+                term.desk.heartbeat(load.node_id, load.usage, load.replicas);
             }
             Ok(())
         }
@@ -259,6 +289,10 @@ fn hear(
         }
         FromAgent::LogChunk(chunk) => {
             mailbox.log_chunk(chunk);
+            Ok(())
+        }
+        FromAgent::ExecResult(answer) => {
+            mailbox.exec_result(answer);
             Ok(())
         }
     }

@@ -8,17 +8,17 @@ use fogline_core::command::{Command, Request};
 use fogline_core::id::{NodeId, ReplicaId};
 use fogline_store::Store;
 
-use crate::writer::Writer;
+use crate::writer::Desk;
 
 /// Looks at the row of each of them. What cannot be looked up now is told again by the agent's next session.
-pub(super) async fn look_up(store: &Store, writer: &Writer, node_id: NodeId, unlisted: Vec<ReplicaId>) {
+pub(super) async fn look_up(store: &Store, desk: &Desk, node_id: NodeId, unlisted: Vec<ReplicaId>) {
     for replica_id in unlisted {
         match store.replica(replica_id).await {
             Ok(Some(row)) if row.status.is_terminal() => {
                 tracing::warn!(%replica_id, %node_id, "runs though it has ended: it is told to stop again");
                 let (deployment_id, revision) = (row.deployment_id, row.revision);
                 let command = Command::StopUnlisted { node_id, replica_id, deployment_id, revision };
-                if let Err(error) = writer.submit(Request::system(command)).await {
+                if let Err(error) = desk.submit(Request::system(command)).await {
                     tracing::warn!(%replica_id, %error, "could not be told to stop");
                 }
             }

@@ -6,12 +6,14 @@
 mod access;
 mod entropy;
 mod password;
+mod peer;
 mod refresh;
 mod throttle;
 
 pub use access::{AccessTokens, Claims, TokenError};
 pub use entropy::random_bytes;
 pub use password::{HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, Passwords, hash_password};
+pub use peer::Peers;
 pub use refresh::RefreshToken;
 pub(crate) use refresh::hex;
 pub use throttle::{Attempt, Throttle};

@@ -8,7 +8,7 @@ use fogline_core::record::{Role, Tier};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::auth::{HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_BYTES, hash_password, hex, random_bytes};
-use crate::writer::{WriteError, Writer};
+use crate::writer::{Desk, WriteError};
 
 /// The first administrator's name.
 const USERNAME: &str = "admin";
@@ -29,10 +29,10 @@ pub(crate) enum AdministratorError {
 
 /// Makes the first administrator if there is no user. Returns the password if it had to be made up.
 pub(crate) async fn ensure_administrator(
-    writer: &Writer,
+    desk: &Desk,
     given: Option<&SecretString>,
 ) -> Result<Option<SecretString>, AdministratorError> {
-    if writer.view(|cluster, _| cluster.users().next().is_some()).await? {
+    if desk.view(|cluster, _| cluster.users().next().is_some()).await? {
         return Ok(None);
     }
     let generated = match given {
@@ -50,7 +50,7 @@ pub(crate) async fn ensure_administrator(
         role: Role::Admin,
         tier: Tier::Enterprise,
     };
-    writer.submit(Request::system(command)).await?;
+    desk.submit(Request::system(command)).await?;
     tracing::info!("Created the first administrator, {USERNAME}");
     Ok(generated)
 }

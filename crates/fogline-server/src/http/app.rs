@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use fogline_api::http::ProblemKind;
 use fogline_core::id::NodeId;
@@ -10,10 +11,12 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::extract::Fingerprints;
+use super::forward::{self, PassOn};
 use super::limits::Limits;
 use super::problem::{ApiError, ApiResult};
 use super::refusals::Refusals;
-use crate::auth::{AccessTokens, Passwords, Throttle};
+use crate::auth::{AccessTokens, Passwords, Peers, Throttle};
+use crate::events::Places;
 use crate::state::Shared;
 
 /// Requests that are being answered at once; what comes beyond is told to come back.
@@ -21,6 +24,9 @@ pub const MAX_IN_FLIGHT: usize = 4_096;
 
 /// Explanations that are made at once. The writer makes them, between two batches, and each takes a look at every node.
 pub const MAX_EXPLAINING: usize = 4;
+
+/// Proxies between here and a watcher end what is silent for longer than a minute or so.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Names that are kept; a cluster has fewer nodes.
 const MAX_NODE_NAMES: usize = 50_000;
@@ -46,8 +52,16 @@ pub struct Http {
     pub fingerprints: Fingerprints,
     /// Places for explanations.
     pub explaining: Semaphore,
+    /// Places for those who watch changes.
+    pub(crate) watchers: Arc<Places>,
+    /// How often they get a sign of life, and their logins are looked at again.
+    pub(crate) heartbeat: Duration,
     /// Places for requests.
     pub in_flight: Arc<Semaphore>,
+    /// Shows other servers whose request it is that this one passes on.
+    pub peers: Peers,
+    /// Connections to the leader, where this server is none.
+    pub(super) pass_on: PassOn,
     node_names: RwLock<HashMap<NodeId, Arc<str>>>,
 }
 
@@ -59,6 +73,7 @@ impl Http {
     #[must_use]
     pub fn new(shared: Arc<Shared>) -> Self {
         let fingerprints = Fingerprints::new(shared.jwt_key.expose_secret());
+        let peers = Peers::new(shared.jwt_key.expose_secret());
         let tokens = AccessTokens::new(shared.jwt_key.expose_secret(), shared.config.access_token_ttl);
         Self {
             shared,
@@ -69,7 +84,11 @@ impl Http {
             refusals: Refusals::default(),
             fingerprints,
             explaining: Semaphore::new(MAX_EXPLAINING),
+            watchers: Arc::default(),
+            heartbeat: HEARTBEAT,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            peers,
+            pass_on: forward::connections(),
             node_names: RwLock::default(),
         }
     }

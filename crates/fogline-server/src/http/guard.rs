@@ -9,11 +9,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fogline_api::http::ProblemKind;
+use fogline_api::protocol::MAX_EXEC_TIME;
 use fogline_core::id::UserId;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::app::App;
+use super::forward;
 use super::problem::{ApiError, Refused, render};
 use crate::auth::{hex, random_bytes};
 
@@ -54,6 +56,12 @@ pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> 
     let started = app.shared.clock.now();
     let identified = Identified::default();
     request.extensions_mut().insert(identified.clone());
+    request.extensions_mut().insert(Arc::clone(&app));
+    forward::note_origin(&app, &mut request);
+    // Where it is passed on, it goes by the same name there.
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        request.headers_mut().insert(REQUEST_ID, id);
+    }
 
     let mut response = answer(&app, request, next).instrument(span.clone()).await;
     if let Some(Refused { mut problem, audited }) = response.extensions_mut().remove::<Refused>() {
@@ -98,8 +106,10 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
         return ApiError::new(ProblemKind::Busy, detail).retry_after_s(1).into_response();
     };
     let changes = changes(request.method());
+    // A command in a replica has a deadline of its own, which the caller has chosen.
+    let timeout = if request.uri().path().ends_with("/exec") { TIMEOUT + MAX_EXEC_TIME } else { TIMEOUT };
     let whole = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(TIMEOUT, whole).await {
+    match tokio::time::timeout(timeout, whole).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -7,6 +7,7 @@
 mod answer;
 mod app;
 mod extract;
+mod forward;
 mod guard;
 mod limits;
 mod present;

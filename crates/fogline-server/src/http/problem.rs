@@ -10,7 +10,7 @@ use fogline_core::command::Rejection;
 use fogline_core::spec::FieldError;
 use fogline_store::StoreError;
 
-use crate::agents::LogError;
+use crate::agents::{ExecError, LogError};
 use crate::auth::{HashError, TokenError};
 use crate::writer::WriteError;
 
@@ -113,6 +113,7 @@ impl From<Rejection> for ApiError {
             Rejection::Invalid(_) => ProblemKind::InvalidRequest,
             Rejection::NameTaken { .. } => ProblemKind::NameTaken,
             Rejection::WrongStatus { .. } => ProblemKind::WrongStatus,
+            Rejection::NotRunning { .. } => ProblemKind::NotRunning,
             Rejection::Insufficient { .. } => ProblemKind::InsufficientNodes,
             Rejection::QuotaExceeded { .. } => ProblemKind::QuotaExceeded,
             Rejection::StillInUse { .. } => ProblemKind::StillInUse,
@@ -138,6 +139,7 @@ impl From<WriteError> for ApiError {
             WriteError::Busy => (ProblemKind::Busy, 1),
             WriteError::StorageFull => (ProblemKind::StorageFull, 10),
             WriteError::OutcomeUnknown => (ProblemKind::OutcomeUnknown, 1),
+            WriteError::DatabaseAway => (ProblemKind::DatabaseUnavailable, 2),
             WriteError::NotLeader { .. } => (ProblemKind::NotLeader, 1),
             WriteError::Stopping => (ProblemKind::Unavailable, 1),
         };
@@ -150,6 +152,12 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::BadCursor { .. } => Self::field("cursor", error.to_string(), "`next` of the page before"),
             StoreError::Full => Self::new(ProblemKind::StorageFull, error.to_string()).retry_after_s(10),
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(%error, "a read was refused");
+                let detail = "the database cannot be reached, so nothing can be read: try again in a few seconds; what \
+                              runs goes on running";
+                Self::new(ProblemKind::DatabaseUnavailable, detail).retry_after_s(2)
+            }
             _ => Self::internal("the database could not be read", &error),
         }
     }
@@ -160,11 +168,26 @@ impl From<LogError> for ApiError {
         let kind = match error {
             LogError::TooManyOfYours => ProblemKind::TooManyRequests,
             LogError::TooMany => ProblemKind::Busy,
+            LogError::NotLeader => ProblemKind::NotLeader,
             LogError::NotAttached(_)
             | LogError::Detached
             | LogError::Agent(_)
             | LogError::TooSlow
             | LogError::Stalled => ProblemKind::Unavailable,
+        };
+        Self::new(kind, error.to_string()).retry_after_s(1)
+    }
+}
+
+impl From<ExecError> for ApiError {
+    fn from(error: ExecError) -> Self {
+        let kind = match error {
+            ExecError::NotRunning(_) => return Self::new(ProblemKind::NotRunning, error.to_string()),
+            ExecError::TimedOut(_) => return Self::new(ProblemKind::TimedOut, error.to_string()),
+            ExecError::TooManyOfYours => ProblemKind::TooManyRequests,
+            ExecError::TooMany => ProblemKind::Busy,
+            ExecError::NotLeader => ProblemKind::NotLeader,
+            ExecError::NotAttached(_) | ExecError::Detached | ExecError::Agent(_) => ProblemKind::Unavailable,
         };
         Self::new(kind, error.to_string()).retry_after_s(1)
     }

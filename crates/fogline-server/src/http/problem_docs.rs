@@ -27,6 +27,20 @@ pub enum ReadProblems {
     Unavailable(Problem),
 }
 
+/// What a login may be refused with.
+#[derive(IntoResponses)]
+pub enum LoginProblems {
+    /// A field cannot be accepted.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// Refused.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Refused(Problem),
+    /// Too many refused logins.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(Problem),
+}
+
 /// What a change may be refused with. Nothing was changed then, except where the problem is `outcome-unknown`.
 #[derive(IntoResponses)]
 pub enum ChangeProblems {
@@ -57,4 +71,40 @@ pub enum ChangeProblems {
     /// Not enough room, or the server cannot change anything now.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
+}
+
+/// What a command in a replica may be refused with. It was not run then, except where the problem is `timed-out` or the
+/// node went away in between.
+#[derive(IntoResponses)]
+pub enum CommandProblems {
+    /// A field cannot be accepted, or the body is no JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(Problem),
+    /// No valid access token.
+    #[response(status = 401, content_type = "application/problem+json")]
+    NotAuthenticated(Problem),
+    /// The caller's role does not allow it.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Not there, or somebody else's.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// The replica does not run.
+    #[response(status = 409, content_type = "application/problem+json")]
+    NotRunning(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// Too many commands of the caller's are running.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(Problem),
+    /// Something inside went wrong.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// The replica's node cannot be reached, or could not run it.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+    /// It took too long and was killed.
+    #[response(status = 504, content_type = "application/problem+json")]
+    TimedOut(Problem),
 }

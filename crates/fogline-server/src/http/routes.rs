@@ -4,56 +4,69 @@ use axum::Router;
 use axum::middleware;
 use fogline_api::http::ProblemKind;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::app::App;
+use super::forward::by_leader;
 use super::guard::guard;
 use super::problem::{ApiError, shown};
 use super::spec::Base;
 use super::{probes, seeds, v1};
 
-/// Every endpoint with its description.
+/// Every endpoint with its description, and who answers it where several servers share the database: those in [`leader`] only
+/// the one that leads, because they change something or tell what is in its memory (loads of nodes, logs, explanations,
+/// changes as they happen); all others whoever is asked, from the database.
 pub(super) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Base::openapi())
-        .routes(routes!(v1::auth::login::handler))
-        .routes(routes!(v1::auth::refresh::handler))
-        .routes(routes!(v1::auth::logout::handler))
+        .routes(leader(routes!(v1::auth::login::handler)))
+        .routes(leader(routes!(v1::auth::refresh::handler)))
+        .routes(leader(routes!(v1::auth::logout::handler)))
         .routes(routes!(v1::auth::me::handler))
-        .routes(routes!(v1::auth::password::handler))
-        .routes(routes!(v1::users::list::handler, v1::users::create::handler))
-        .routes(routes!(v1::users::get::handler, v1::users::patch::handler, v1::users::delete::handler))
-        .routes(routes!(v1::nodes::list::handler))
-        .routes(routes!(v1::nodes::get::handler, v1::nodes::patch::handler, v1::nodes::delete::handler))
-        .routes(routes!(v1::nodes::stop_unlisted::handler))
-        .routes(routes!(v1::deployments::list::handler, v1::deployments::create::handler))
-        .routes(routes!(v1::deployments::explain_spec::handler))
-        .routes(routes!(
-            v1::deployments::get::handler,
+        .routes(leader(routes!(v1::auth::password::handler)))
+        .routes(routes!(v1::users::list::handler))
+        .routes(leader(routes!(v1::users::create::handler)))
+        .routes(routes!(v1::users::get::handler))
+        .routes(leader(routes!(v1::users::patch::handler, v1::users::delete::handler)))
+        .routes(leader(routes!(v1::nodes::list::handler)))
+        .routes(leader(routes!(v1::nodes::get::handler, v1::nodes::patch::handler, v1::nodes::delete::handler)))
+        .routes(leader(routes!(v1::nodes::stop_unlisted::handler)))
+        .routes(routes!(v1::deployments::list::handler))
+        .routes(leader(routes!(v1::deployments::create::handler)))
+        .routes(leader(routes!(v1::deployments::explain_spec::handler)))
+        .routes(routes!(v1::deployments::get::handler))
+        .routes(leader(routes!(
             v1::deployments::replace::handler,
             v1::deployments::patch::handler,
             v1::deployments::delete::handler
-        ))
-        .routes(routes!(v1::deployments::scale::handler))
-        .routes(routes!(v1::deployments::stop::handler))
-        .routes(routes!(v1::deployments::start::handler))
+        )))
+        .routes(leader(routes!(v1::deployments::scale::handler)))
+        .routes(leader(routes!(v1::deployments::stop::handler)))
+        .routes(leader(routes!(v1::deployments::start::handler)))
         .routes(routes!(v1::deployments::history::handler))
         .routes(routes!(v1::deployments::replicas::handler))
-        .routes(routes!(v1::deployments::explain::handler))
-        .routes(routes!(v1::deployments::logs::of_deployment))
-        .routes(routes!(v1::deployments::logs::of_replica))
+        .routes(leader(routes!(v1::deployments::explain::handler)))
+        .routes(leader(routes!(v1::deployments::logs::of_deployment)))
+        .routes(leader(routes!(v1::deployments::logs::of_replica)))
+        .routes(leader(routes!(v1::deployments::exec::handler)))
         .routes(routes!(v1::audit::list::handler))
-        .routes(routes!(seeds::login::handler))
-        .routes(routes!(seeds::deploy::handler))
+        .routes(leader(routes!(v1::events::watch::handler)))
+        .routes(leader(routes!(seeds::login::handler)))
+        .routes(leader(routes!(seeds::deploy::handler)))
         .routes(routes!(seeds::status::handler))
-        .routes(routes!(seeds::scale::handler))
+        .routes(leader(routes!(seeds::scale::handler)))
         .routes(routes!(seeds::list::handler))
-        .routes(routes!(seeds::delete::handler))
-        .routes(routes!(seeds::delete::named))
+        .routes(leader(routes!(seeds::delete::handler)))
+        .routes(leader(routes!(seeds::delete::named)))
         .routes(routes!(probes::health::handler))
         .routes(routes!(probes::ready::handler))
         .routes(routes!(probes::metrics::handler))
+}
+
+/// Endpoints that only the leader answers: any other server passes their requests on.
+fn leader((schemas, paths, methods): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+    (schemas, paths, methods.route_layer(middleware::from_fn(by_leader)))
 }
 
 /// The router, with what is around every request.

@@ -20,6 +20,7 @@ use utoipa::{Modify, OpenApi};
         (name = "nodes", description = "Machines that run replicas"),
         (name = "users", description = "For administrators"),
         (name = "audit", description = "For administrators"),
+        (name = "events", description = "Changes as they happen"),
         (name = "seeds", description = "The paths of the first documents, over the same functions"),
         (name = "probes", description = "For machines that watch this one"),
     ),

@@ -74,6 +74,8 @@ impl Telemetry {
             ("fogline_deployments", "Deployments that are not deleted, by status."),
             ("fogline_nodes", "Nodes, by liveness."),
             ("fogline_agents_attached", "Sessions of agents that are open."),
+            ("fogline_leader", "1 while this server leads, else 0."),
+            ("fogline_epoch", "The epoch that this server leads in; the last one when it does not."),
         ] {
             recorder.describe_gauge(name_of(name), None, help.into());
         }
@@ -82,8 +84,16 @@ impl Telemetry {
             None,
             "Commands that were refused, by kind.".into(),
         );
+        for (name, help) in [
+            ("fogline_take_overs_total", "Terms that this server has led."),
+            ("fogline_lost_revisions_total", "Revisions that were acknowledged and are missing in the database."),
+        ] {
+            recorder.describe_counter(name_of(name), None, help.into());
+            recorder.register_counter(&Key::from_static_name(name), &METADATA).absolute(0);
+        }
         let telemetry = Self { recorder, handle, writer: Arc::new(writer) };
         telemetry.agents_attached(0);
+        telemetry.gauge("fogline_leader", None).set(0.0);
         telemetry
     }
 
@@ -113,6 +123,29 @@ impl Telemetry {
     pub(crate) fn agents_attached(&self, sessions: usize) {
         #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 agents")]
         self.gauge("fogline_agents_attached", None).set(sessions as f64);
+    }
+
+    /// This server leads in this epoch, or does not.
+    pub(crate) fn leads(&self, epoch: Option<u64>) {
+        self.gauge("fogline_leader", None).set(if epoch.is_some() { 1.0 } else { 0.0 });
+        match epoch {
+            Some(epoch) => {
+                #[expect(clippy::cast_precision_loss, reason = "for people; nothing is decided by it")]
+                self.gauge("fogline_epoch", None).set(epoch as f64);
+                self.counter("fogline_take_overs_total").increment(1);
+            }
+            // What there is in the cluster is the leader's to count.
+            None => Census::default().show(self),
+        }
+    }
+
+    /// So many revisions were acknowledged and are missing.
+    pub(crate) fn revisions_lost(&self, revisions: u64) {
+        self.counter("fogline_lost_revisions_total").increment(revisions);
+    }
+
+    fn counter(&self, name: &'static str) -> Counter {
+        self.recorder.register_counter(&Key::from_static_name(name), &METADATA)
     }
 
     fn gauge(&self, name: &'static str, label: Option<(&'static str, &'static str)>) -> Gauge {

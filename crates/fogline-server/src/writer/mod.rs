@@ -3,13 +3,17 @@
 //! It takes every command that waits, has core decide them, commits all their changes in one transaction, and only then
 //! answers and tells others. Whatever arrives during a commit is the next batch, so there is no timer and no delay.
 //! Invariant: nothing is acknowledged, and no agent is told anything, before it is durable.
-//! [`batch`] decides without I/O, [`task`] does the I/O, [`publish`] tells others, [`narrate`] writes the log.
+//! [`batch`] decides without I/O, [`task`] does the I/O, [`mod@load`] reads the cluster, [`publish`] tells others,
+//! [`narrate`] writes the log.
 //! Tests: in the files, and `tests/it/writer.rs`.
 
 mod batch;
 mod heartbeats;
+mod load;
 mod narrate;
 mod publish;
+mod reply;
+mod stopped;
 mod task;
 
 use std::sync::Arc;
@@ -22,10 +26,14 @@ use fogline_core::observation::{NodeUsage, ReplicaUsage};
 use fogline_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use load::load;
 pub(crate) use publish::Publisher;
-pub(crate) use task::{Stopped, WriterTask, load};
+pub(crate) use stopped::Stopped;
+pub(crate) use task::{WriterParts, WriterTask};
 
+use crate::leadership::Leadership;
 use heartbeats::Heartbeats;
+use reply::Reply;
 
 /// Reads that may wait for the space between two batches.
 const VIEW_QUEUE: usize = 256;
@@ -56,6 +64,11 @@ pub enum WriteError {
     /// The database refused the change that this command makes, and it alone. Nothing was changed. A bug of Fogline.
     #[error("the database refused the change: {0}; nothing was changed, please report this")]
     Contradiction(String),
+    /// The database cannot be reached. Nothing was changed: it goes on by itself once it can be.
+    #[error(
+        "the database cannot be reached, so nothing can be written: try again in a few seconds; what runs goes on running"
+    )]
+    DatabaseAway,
     /// Whether it was done is not known. A retry with the same idempotency key is safe.
     #[error("the database did not say whether the change was saved: look, or repeat it with the same Idempotency-Key")]
     OutcomeUnknown,
@@ -70,10 +83,10 @@ pub enum WriteError {
     Stopping,
 }
 
-type Reply = oneshot::Sender<Result<Committed, WriteError>>;
 type Read = Box<dyn FnOnce(&Cluster, Timestamp) + Send>;
 
 /// A command that waits, with whom to answer.
+#[derive(Debug)]
 struct Waiting {
     request: Request,
     reply: Reply,
@@ -86,41 +99,34 @@ struct Status {
     revision: AtomicU64,
     /// Whether the last attempt to write found the disk full.
     full: AtomicBool,
+    /// Whether the last attempt to write did not reach the database.
+    away: AtomicBool,
     heartbeats: Heartbeats,
 }
 
-/// A handle to the writer. Cheap to clone.
-#[derive(Clone)]
-pub struct Writer {
+/// The way to the writer of one term. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
     commands: mpsc::Sender<Waiting>,
     reads: mpsc::Sender<Read>,
     status: Arc<Status>,
 }
 
-impl Writer {
-    /// Has a command decided. Resolves once it is durable, or refused.
-    ///
-    /// A caller that stops waiting does not take the command back.
-    ///
-    /// # Errors
-    /// See [`WriteError`].
-    pub async fn submit(&self, request: Request) -> Result<Committed, WriteError> {
-        let (reply, answer) = oneshot::channel();
+impl Desk {
+    /// As [`Writer::submit`], in this term.
+    pub(crate) async fn submit(&self, request: Request) -> Result<Committed, WriteError> {
+        let (reply, answer) = Reply::pair();
         match self.commands.try_send(Waiting { request, reply }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(WriteError::Stopping),
         }
-        // The task answers everything it has begun; what it drops without an answer it has never looked at.
-        answer.await.unwrap_or(Err(WriteError::Stopping))
+        // A reply that is dropped says so itself.
+        answer.await.unwrap_or(Err(WriteError::OutcomeUnknown))
     }
 
-    /// Looks at the cluster between two batches, when everything in it is durable. `read` must be quick: the writer
-    /// waits for it.
-    ///
-    /// # Errors
-    /// When too many reads wait, or the server stops.
-    pub async fn view<T: Send + 'static>(
+    /// As [`Writer::view`], in this term.
+    pub(crate) async fn view<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Cluster, Timestamp) -> T + Send + 'static,
     ) -> Result<T, WriteError> {
@@ -134,25 +140,84 @@ impl Writer {
             Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(WriteError::Stopping),
         }
-        answer.await.map_err(|_| WriteError::Stopping)
+        answer.await.map_err(|_| WriteError::NotLeader { leader: None })
     }
 
     /// The last commit.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.status.revision.load(Ordering::SeqCst)
     }
 
-    /// Whether commands are being taken: neither stopped nor refusing for want of disk space.
-    #[must_use]
-    pub fn accepts(&self) -> bool {
-        !self.commands.is_closed() && !self.status.full.load(Ordering::SeqCst)
+    fn accepts(&self) -> bool {
+        !self.commands.is_closed()
+            && !self.status.full.load(Ordering::SeqCst)
+            && !self.status.away.load(Ordering::SeqCst)
     }
 
     /// A node's sign of life. Never waits and is never refused: only the latest of each node is kept until the writer
     /// comes by, so however busy it is, a node is not taken for dead because its words stood in a queue.
     pub(crate) fn heartbeat(&self, node_id: NodeId, usage: NodeUsage, replicas: Vec<ReplicaUsage>) {
         self.status.heartbeats.put(node_id, usage, replicas);
+    }
+}
+
+/// A handle to the writer, whichever term it is. Cheap to clone. Where this server does not lead, it says so.
+#[derive(Clone)]
+pub struct Writer {
+    leadership: Leadership,
+}
+
+impl Writer {
+    pub(crate) const fn new(leadership: Leadership) -> Self {
+        Self { leadership }
+    }
+
+    /// Has a command decided. Resolves once it is durable, or refused.
+    ///
+    /// A caller that stops waiting does not take the command back.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn submit(&self, request: Request) -> Result<Committed, WriteError> {
+        let Some(term) = self.leadership.term() else { return Err(self.leadership.absence()) };
+        term.desk.submit(request).await.map_err(|error| self.instead(error))
+    }
+
+    /// Looks at the cluster between two batches, when everything in it is durable. `read` must be quick: the writer
+    /// waits for it.
+    ///
+    /// # Errors
+    /// When too many reads wait, this server does not lead, or it stops.
+    pub async fn view<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Cluster, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, WriteError> {
+        let Some(term) = self.leadership.term() else { return Err(self.leadership.absence()) };
+        term.desk.view(read).await.map_err(|error| self.instead(error))
+    }
+
+    /// What is known by now of who leads, in place of a term's last word.
+    fn instead(&self, error: WriteError) -> WriteError {
+        match (error, self.leadership.leader()) {
+            (WriteError::NotLeader { leader: None }, Some(leader)) => {
+                WriteError::NotLeader { leader: Some(leader.http.clone()) }
+            }
+            // A term that takes nothing any more need not be the end of the server.
+            (WriteError::Stopping, _) => self.leadership.absence(),
+            (other, _) => other,
+        }
+    }
+
+    /// The last commit of this term; 0 where this server does not lead.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.leadership.term().map_or(0, |term| term.desk.revision())
+    }
+
+    /// Whether commands are being taken: this server leads, and refuses nothing for want of disk space or database.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.leadership.term().is_some_and(|term| term.mandate.holds() && term.desk.accepts())
     }
 }
 

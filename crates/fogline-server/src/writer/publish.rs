@@ -12,7 +12,9 @@ use fogline_core::cluster::Changes;
 use fogline_core::id::NodeId;
 use fogline_core::record::ReplicaRecord;
 
-use crate::agents::{Leadership, Registry};
+use crate::agents::Registry;
+use crate::events::Feed;
+use crate::leadership::Mandate;
 use crate::presence::Presence;
 use crate::telemetry::{Census, Telemetry};
 
@@ -20,7 +22,8 @@ pub(crate) struct Publisher {
     registry: Arc<Registry>,
     presence: Presence,
     telemetry: Telemetry,
-    leadership: Arc<Leadership>,
+    mandate: Arc<Mandate>,
+    feed: Arc<Feed>,
     census: Census,
 }
 
@@ -29,24 +32,27 @@ impl Publisher {
         registry: Arc<Registry>,
         presence: Presence,
         telemetry: Telemetry,
-        leadership: Arc<Leadership>,
+        mandate: Arc<Mandate>,
+        feed: Arc<Feed>,
     ) -> Self {
-        Self { registry, presence, telemetry, leadership, census: Census::default() }
+        Self { registry, presence, telemetry, mandate, feed, census: Census::default() }
     }
 
     /// The cluster was loaded: counts anew, and sends every list that somebody waits for.
     pub(super) fn loaded(&mut self, cluster: &Cluster, revision: u64) {
         self.census = Census::of(cluster);
         self.census.show(&self.telemetry);
+        self.feed.restart(revision);
         self.send(cluster, revision, self.registry.nodes());
     }
 
     /// A batch was committed.
     pub(super) fn committed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
         self.presence.committed(changes);
+        self.feed.committed(cluster, changes, revision);
         self.census.committed(changes);
         self.census.show(&self.telemetry);
-        self.send(cluster, revision, touched(changes));
+        self.send(cluster, revision, touched(cluster, changes));
         for node in changes.nodes.removals() {
             self.registry.removed(node);
         }
@@ -55,7 +61,7 @@ impl Publisher {
     fn send(&self, cluster: &Cluster, revision: u64, nodes: impl IntoIterator<Item = NodeId>) {
         for node_id in nodes {
             if let Some(session) = self.registry.session_of(node_id) {
-                let authority = self.leadership.authority(revision);
+                let authority = self.mandate.authority(revision);
                 session.publish(NodeAssignment { authority, node_id, assignment: cluster.assignment(node_id) });
             }
         }
@@ -63,8 +69,13 @@ impl Publisher {
 }
 
 /// Nodes whose list is another than before.
-fn touched(changes: &Changes) -> BTreeSet<NodeId> {
+fn touched(cluster: &Cluster, changes: &Changes) -> BTreeSet<NodeId> {
     let mut nodes = BTreeSet::new();
+    // Whoever is about to start something of that revision must hear what it is made of.
+    for ((deployment, revision), _) in changes.image_digests.iter() {
+        let replicas = cluster.deployment(deployment).into_iter().flat_map(|found| cluster.replicas_of(found));
+        nodes.extend(replicas.filter(|replica| replica.revision == revision).filter_map(|replica| replica.node_id));
+    }
     for (_, edit) in changes.replicas.iter() {
         let (before, after) = (edit.before.as_ref().and_then(line), edit.after.as_ref().and_then(line));
         if before != after {

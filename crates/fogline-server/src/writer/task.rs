@@ -9,8 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fogline_core::Cluster;
-use fogline_core::cluster::{Durable, LoadError};
-use fogline_core::id::IdSource;
 use fogline_core::settings::Settings;
 use fogline_core::time::Timestamp;
 use fogline_store::{CommitError, Lease, Store, StoreError};
@@ -18,10 +16,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Answered, Batch, MAX_COMMANDS, Verdict};
+use super::load::load_again;
 use super::publish::Publisher;
-use super::{Committed, Read, Status, VIEW_QUEUE, Waiting, WriteError, Writer, narrate};
-use crate::auth::random_bytes;
+use super::{Committed, Desk, Read, Status, Stopped, VIEW_QUEUE, Waiting, WriteError, narrate};
 use crate::clock::Clock;
+use crate::leadership::{Mandate, Witness, renewing};
 use crate::telemetry::Telemetry;
 
 /// Longest time without a look around, though nobody wants anything: heartbeats are taken in at least this often.
@@ -37,33 +36,29 @@ const READ_LIMIT: Duration = Duration::from_millis(5);
 /// How long a write that nobody waits for is put off after one that found the disk full.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a write that nobody waits for is put off after one that did not reach the database.
+const AWAY_PAUSE: Duration = Duration::from_millis(250);
+
 /// How often in a row the database may refuse what the writer itself wants before it gives up.
 const MAX_CONTRADICTIONS: u32 = 3;
 
-/// Why the writer has ended though nobody asked it to.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stopped {
-    #[error(
-        "another server has taken over the database: this one has stepped down. Nothing that it acknowledged is lost"
-    )]
-    NotLeader,
-    #[error(
-        "the database's disk failed: {0}. Nothing that was acknowledged is lost, but nothing more can be saved: check the \
-         disk, then start again"
-    )]
-    Disk(String),
-    #[error("the database could not be loaded again after an error: {0}")]
-    Store(#[from] StoreError),
-    #[error("the database contradicts itself: {0}. Restore a backup, and please report this")]
-    Load(#[from] LoadError),
-    #[error("the database refuses what must be written: {0}. Please report this")]
-    Contradiction(String),
+/// What a writer works with.
+pub(crate) struct WriterParts {
+    pub(crate) store: Store,
+    pub(crate) lease: Lease,
+    pub(crate) mandate: Arc<Mandate>,
+    pub(crate) witness: Arc<Witness>,
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) publisher: Publisher,
 }
 
-/// Everything the loop holds. There is one for each server.
+/// Everything the loop holds. There is one for each term.
 pub(crate) struct WriterTask {
     store: Store,
     lease: Lease,
+    mandate: Arc<Mandate>,
+    witness: Arc<Witness>,
     settings: Settings,
     clock: Clock,
     cluster: Cluster,
@@ -82,43 +77,21 @@ pub(crate) struct WriterTask {
     contradictions: u32,
 }
 
-/// Loads the cluster as its rows say it is.
-pub(crate) async fn load(store: &Store, settings: &Settings, clock: &Clock) -> Result<Cluster, Stopped> {
-    let durable = store.load().await?;
-    // No row may be newer than what is decided next: see there.
-    clock.start_no_earlier_than(newest(&durable));
-    let ids = IdSource::new(u64::from_ne_bytes(random_bytes()));
-    Ok(Cluster::load(durable, settings.clone(), ids, clock.now())?)
-}
-
-/// The newest time in the rows.
-fn newest(durable: &Durable) -> Timestamp {
-    let nodes = durable.nodes.iter().map(|node| node.updated_at);
-    let deployments = durable.deployments.iter().map(|deployment| deployment.updated_at);
-    let replicas = durable.replicas.iter().map(|replica| replica.updated_at);
-    nodes.chain(deployments).chain(replicas).max().unwrap_or(Timestamp::EPOCH)
-}
-
 impl WriterTask {
-    /// A writer over a cluster that was just loaded under `lease`, and the handle to it.
-    pub(crate) fn new(
-        store: Store,
-        lease: Lease,
-        cluster: Cluster,
-        clock: Clock,
-        queue: usize,
-        mut publisher: Publisher,
-        telemetry: Telemetry,
-    ) -> (Writer, Self) {
+    /// A writer over a cluster that was just loaded, the database being at `revision`, and the way to it.
+    pub(crate) fn new(parts: WriterParts, cluster: Cluster, revision: u64, queue: usize) -> (Desk, Self) {
+        let WriterParts { store, lease, mandate, witness, clock, telemetry, mut publisher } = parts;
         let (send_command, commands) = mpsc::channel(queue.max(1));
         let (send_read, reads) = mpsc::channel(VIEW_QUEUE);
         let status = Arc::new(Status::default());
-        status.revision.store(lease.revision, Ordering::SeqCst);
-        publisher.loaded(&cluster, lease.revision);
-        let writer = Writer { commands: send_command, reads: send_read, status: Arc::clone(&status) };
+        status.revision.store(revision, Ordering::SeqCst);
+        publisher.loaded(&cluster, revision);
+        let desk = Desk { commands: send_command, reads: send_read, status: Arc::clone(&status) };
         let task = Self {
             store,
             lease,
+            mandate,
+            witness,
             settings: cluster.settings().clone(),
             last_turn: clock.now(),
             clock,
@@ -133,10 +106,11 @@ impl WriterTask {
             paused_until: None,
             contradictions: 0,
         };
-        (writer, task)
+        (desk, task)
     }
 
-    /// Runs until `stop`, and then until everything that waits by then is done.
+    /// Runs until `stop`, and then until everything that waits by then is done. It may be dropped at any moment: whoever
+    /// waits then hears whether their change may land.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Stopped> {
         while self.collect(&stop).await {
             let result = self.turn().await;
@@ -171,6 +145,10 @@ impl WriterTask {
         }
         let began = self.clock.now();
         while let Some(read) = first_read.take().or_else(|| self.reads.try_recv().ok()) {
+            // Somebody else may have changed what this server still remembers.
+            if !self.mandate.holds() {
+                break;
+            }
             let now = self.clock.now();
             read(&self.cluster, now);
             // Readers may ask again as soon as they are answered: commands and heartbeats must not wait for their end.
@@ -190,6 +168,7 @@ impl WriterTask {
     fn wait(&self) -> Duration {
         let now = self.clock.now();
         let due = self.cluster.next_wake().map_or(IDLE, |wake| wake.since(now)).min(IDLE);
+        let due = self.mandate.renewal_in().map_or(due, |renewal| renewal.min(due));
         let paused = self.paused_until.map_or(Duration::ZERO, |until| until.since(now));
         due.max(paused)
     }
@@ -268,10 +247,18 @@ impl WriterTask {
     /// Commits a batch and answers for it. Where the database refuses its rows, says why and leaves `waiting` as it was,
     /// with everything taken back.
     async fn land(&mut self, batch: Batch, waiting: &mut Vec<Waiting>) -> Result<Option<String>, Stopped> {
-        let revision = if batch.changes.is_empty() {
+        let renewal_due = self.mandate.renewal_in().is_some_and(|due| due.is_zero());
+        let revision = if batch.changes.is_empty() && !renewal_due {
+            // What is answered without a commit was decided by memory alone, which is right only while nobody else may
+            // write. Asked here and not before: this process may have been away since.
+            if !self.mandate.holds() {
+                return Err(Stopped::LeaseOver);
+            }
             self.status.revision.load(Ordering::SeqCst)
         } else {
             let began = self.clock.now();
+            let sent = self.mandate.now();
+            under_way(waiting, true);
             let result = self.store.commit(&self.lease, &batch.changes).await;
             let series = self.telemetry.writer();
             series.commit_seconds.record(self.clock.now().since(began).as_secs_f64());
@@ -280,7 +267,8 @@ impl WriterTask {
                     series.commits.increment(1);
                     #[expect(clippy::cast_precision_loss, reason = "2^52 commits take thousands of years")]
                     series.revision.set(revision as f64);
-                    self.landed(revision);
+                    self.landed(revision)?;
+                    self.mandate.renewed(sent);
                     revision
                 }
                 Err(error) => {
@@ -302,8 +290,7 @@ impl WriterTask {
                     Err(WriteError::Rejected(rejection))
                 }
             };
-            // Whoever asked may have gone; it is done all the same.
-            let _ = waiting.reply.send(answer);
+            waiting.reply.give(answer);
         }
         if !batch.changes.is_empty() {
             self.publisher.committed(&self.cluster, &batch.changes, revision);
@@ -311,13 +298,27 @@ impl WriterTask {
         Ok(None)
     }
 
-    fn landed(&mut self, revision: u64) {
+    /// What a commit that landed says of the database.
+    fn landed(&mut self, revision: u64) -> Result<(), Stopped> {
+        let acknowledged = self.status.revision.load(Ordering::SeqCst);
+        // Each commit is one further than the one before, whoever made it. This one has landed in a copy that has not
+        // heard of those before it, so neither it nor what it was decided from can be relied on.
+        if revision <= acknowledged {
+            let found = revision.saturating_sub(1);
+            self.witness.saw(self.lease.epoch, found, &self.telemetry);
+            return Err(Stopped::Regressed { acknowledged, found });
+        }
+        self.witness.saw(self.lease.epoch, revision, &self.telemetry);
         self.status.revision.store(revision, Ordering::SeqCst);
+        if self.status.away.swap(false, Ordering::SeqCst) {
+            tracing::info!("the database answers again: changes are taken again");
+        }
         if self.status.full.swap(false, Ordering::SeqCst) {
             tracing::info!("the disk has room again: changes are taken again");
         }
         self.paused_until = None;
         self.contradictions = 0;
+        Ok(())
     }
 
     /// What a failed commit means.
@@ -327,10 +328,22 @@ impl WriterTask {
         batch: &Batch,
         waiting: &mut Vec<Waiting>,
     ) -> Result<Option<String>, Stopped> {
+        let may_have_landed = matches!(error, CommitError::Unknown { .. } | CommitError::Io { .. });
+        under_way(waiting, may_have_landed);
         match error {
             CommitError::Constraint { detail } => {
                 self.cluster.revert(&batch.changes);
                 Ok(Some(detail))
+            }
+            CommitError::Unavailable { detail } => {
+                self.cluster.revert(&batch.changes);
+                self.unsettled = true;
+                self.paused_until = Some(self.clock.now().plus(AWAY_PAUSE));
+                if !self.status.away.swap(true, Ordering::SeqCst) {
+                    tracing::error!(detail, "the database cannot be reached: changes are refused until it can be");
+                }
+                answer_all(std::mem::take(waiting), &WriteError::DatabaseAway);
+                Ok(None)
             }
             CommitError::Full => {
                 self.cluster.revert(&batch.changes);
@@ -370,12 +383,22 @@ impl WriterTask {
         self.reload().await
     }
 
+    /// Reads everything again. While the database does not answer, it is asked until the mandate is over.
     async fn reload(&mut self) -> Result<(), Stopped> {
-        let mut cluster = load(&self.store, &self.settings, &self.clock).await?;
+        let mut revision = self.status.revision.load(Ordering::SeqCst);
+        let again = load_again(&self.store, &self.lease, &self.settings, &self.clock, self.mandate.is_leased());
+        let (found, mut cluster) = renewing(&self.store, &self.lease, &self.mandate, &mut revision, again).await??;
+        let acknowledged = self.status.revision.load(Ordering::SeqCst);
+        self.witness.saw(self.lease.epoch, found, &self.telemetry);
+        if found < acknowledged {
+            return Err(Stopped::Regressed { acknowledged, found });
+        }
         cluster.keep_observed(&self.cluster);
         self.cluster = cluster;
         self.unsettled = true;
-        self.publisher.loaded(&self.cluster, self.status.revision.load(Ordering::SeqCst));
+        // A commit that was renewed in between counts, too.
+        self.status.revision.store(found.max(revision), Ordering::SeqCst);
+        self.publisher.loaded(&self.cluster, found.max(revision));
         Ok(())
     }
 
@@ -389,11 +412,15 @@ impl WriterTask {
             Ok(records) => records.into_iter().map(|record| ((record.user_id, record.key.clone()), record)).collect(),
             Err(error) => {
                 tracing::error!(%error, "cannot look up idempotency keys: the requests that carry one are refused");
+                let refusal = match error {
+                    StoreError::Unavailable { .. } => WriteError::DatabaseAway,
+                    _ => WriteError::Busy,
+                };
                 let (keyed, others) = std::mem::take(waiting)
                     .into_iter()
                     .partition(|waiting: &Waiting| batch::key_of(&waiting.request).is_some());
                 *waiting = others;
-                answer_all(keyed, &WriteError::Busy);
+                answer_all(keyed, &refusal);
                 Answered::new()
             }
         }
@@ -403,7 +430,9 @@ impl WriterTask {
     fn refuse_all(&mut self, stopped: &Stopped) {
         self.commands.close();
         let error = match stopped {
-            Stopped::NotLeader => WriteError::NotLeader { leader: None },
+            Stopped::NotLeader | Stopped::LeaseOver | Stopped::Regressed { .. } => {
+                WriteError::NotLeader { leader: None }
+            }
             _ => WriteError::Stopping,
         };
         let mut left: Vec<Waiting> = std::mem::take(&mut self.backlog).into();
@@ -416,7 +445,12 @@ impl WriterTask {
 
 fn answer_all(waiting: Vec<Waiting>, error: &WriteError) {
     for waiting in waiting {
-        // Whoever asked may have gone.
-        let _ = waiting.reply.send(Err(error.clone()));
+        waiting.reply.give(Err(error.clone()));
+    }
+}
+
+fn under_way(waiting: &mut [Waiting], may_land: bool) {
+    for waiting in waiting {
+        waiting.reply.under_way(may_land);
     }
 }

@@ -62,7 +62,7 @@ async fn a_deployment_runs_because_its_agent_says_so() {
     assert_eq!(statuses(&rig, id).await, [ReplicaStatus::Running; 3]);
     assert_eq!(rig.status(id).await, DeploymentStatus::Running);
     let replica = list.assignment.replicas[0].replica_id;
-    assert!(rig.shared().presence.replica(node, replica).expect("seen").ready);
+    assert!(rig.shared().presence().replica(node, replica).expect("seen").ready);
     rig.stop().await;
 }
 
@@ -106,7 +106,7 @@ async fn an_agent_that_comes_back_is_told_the_same_and_the_newer_session_wins() 
     let end = older.end().await;
     assert_eq!(end.code(), Code::Aborted, "{end:?}");
     assert!(end.message().contains("another session presents node"), "{end:?}");
-    assert!(rig.shared().presence.node(node).expect("seen").attached);
+    assert!(rig.shared().presence().node(node).expect("seen").attached);
     rig.stop().await;
 }
 
@@ -207,11 +207,11 @@ async fn a_heartbeat_is_seen_by_reads_and_by_placement() {
         }
     })
     .await;
-    assert_eq!(rig.shared().presence.node(node).expect("seen").usage, Some(usage));
-    assert_eq!(rig.shared().presence.replica(node, replica_id).expect("seen").cpu_millis, 77);
+    assert_eq!(rig.shared().presence().node(node).expect("seen").usage, Some(usage));
+    assert_eq!(rig.shared().presence().replica(node, replica_id).expect("seen").cpu_millis, 77);
     drop(agent);
     soon("the end of the session", async {
-        while rig.shared().presence.node(node).expect("seen").attached {
+        while rig.shared().presence().node(node).expect("seen").attached {
             tokio::task::yield_now().await;
         }
     })

@@ -2,6 +2,9 @@
 
 mod agents;
 mod disk;
+mod exec;
 mod http;
+mod images;
+mod leadership;
 mod rig;
 mod writer;

@@ -221,6 +221,7 @@ pub fn report(replica_id: ReplicaId, seq: u64, state: ReportedState) -> ReplicaR
         restarts: 0,
         endpoint: Some("127.0.0.1:20001".to_owned()),
         container_id: Some("4711".to_owned()),
+        image_digest: None,
         exit_code: None,
         message: None,
     }
@@ -246,6 +247,11 @@ impl Agent {
 
     pub async fn say(&self, message: FromAgent) {
         self.outgoing.send((&message).into()).await.expect("the stream takes it");
+    }
+
+    /// What no honest agent would say.
+    pub async fn say_raw(&self, message: AgentMessage) {
+        self.outgoing.send(message).await.expect("the stream takes it");
     }
 
     pub async fn hear(&mut self) -> Result<FromServer, Status> {

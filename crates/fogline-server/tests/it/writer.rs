@@ -10,7 +10,7 @@ use fogline_core::id::IdSource;
 use fogline_core::record::{PasswordHash, Role, Tier};
 use fogline_core::state::DeploymentStatus;
 use fogline_server::{ServeError, WriteError, Writer, start};
-use fogline_store::{DeploymentFilter, Lease, PageRequest};
+use fogline_store::{Candidate, DeploymentFilter, Lease, PageRequest};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
@@ -102,7 +102,7 @@ async fn curse(rig: &Rig, username: &str) {
     user.username = username.to_owned();
     let mut changes = Changes::default();
     changes.users.record(user.id, None, Some(user));
-    let lease = Lease { cluster_id, epoch, holder, revision: generation };
+    let lease = Lease { cluster_id, epoch, holder, revision: generation, lasts: None };
     store.commit(&lease, &changes).await.expect("it is written");
 }
 
@@ -186,7 +186,7 @@ async fn looks_without_end_keep_no_command_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_overtaken_acknowledges_nothing_and_stops() {
     let rig = Rig::new().await;
-    rig.shared().store.take_over("another server").await.expect("taken over");
+    rig.shared().store.take_over(&Candidate::new("another server", Duration::ZERO)).await.expect("taken over");
     assert_eq!(rig.submit(create_user("ann")).await, Err(WriteError::NotLeader { leader: None }));
     let end = rig.ends().await;
     assert!(matches!(end, ServeError::NotLeader(_)), "{end}");

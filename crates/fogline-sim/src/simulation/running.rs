@@ -1,6 +1,6 @@
 //! What agents want of the world, and what the world does about it.
 
-use fogline_agent::driver::{ExitCause, Signal};
+use fogline_agent::driver::{ExitCause, Signal, Started};
 use fogline_agent::supervisor;
 use fogline_api::protocol::FromAgent;
 use fogline_core::command::{Command, Request};
@@ -31,7 +31,7 @@ impl Simulation {
                     (Caller::Heartbeat, Request::agent(command))
                 })
                 .collect(),
-            FromAgent::LogChunk(_) => Vec::new(),
+            FromAgent::LogChunk(_) | FromAgent::ExecResult(_) => Vec::new(),
         };
         if let Some(server) = &mut self.server {
             for (caller, request) in requests {
@@ -117,7 +117,7 @@ impl Simulation {
                     let cause = ExitCause::Exited;
                     self.queue.push(at, Event::ProcessEnds { agent, replica, pid: pid_number, code: 1, cause });
                 }
-                let input = supervisor::Input::Started { replica_id: replica, run, container_id: pid };
+                let input = supervisor::Input::Started { replica_id: replica, run, started: Started::new(pid) };
                 let at = self.now_us + self.rng.between(1_000, 50_000);
                 self.queue.push(at, Event::ToSupervisor { agent, life, input });
             }

@@ -1,5 +1,8 @@
 //! What SQLite's result codes mean for whoever called. The one place that knows the numbers (sqlite.org/rescode.html).
 
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::SqliteError;
+
 use crate::error::{CommitError, StoreError};
 
 /// A failed statement.
@@ -50,7 +53,7 @@ impl Failure {
 }
 
 fn code(error: &sqlx::Error) -> Option<u32> {
-    error.as_database_error()?.code()?.parse().ok()
+    error.as_database_error()?.try_downcast_ref::<SqliteError>()?.code()?.parse().ok()
 }
 
 impl From<sqlx::Error> for Failure {

@@ -1,6 +1,7 @@
 //! Opening the file: lock, look, recover, and only then let anybody write.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,9 +48,18 @@ impl SqliteStore {
             tracing::warn!(file = %file.display(), "the disk is full: the log stays beside the database for now");
         }
 
+        let mover = match mover_options(&file).connect().await {
+            Ok(mover) => mover,
+            Err(error) => {
+                let refused = refused(&file, &error);
+                let _ = connection.close().await;
+                return Err(refused);
+            }
+        };
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(reader_options(&file));
         Ok(Self {
             writer: Arc::new(Mutex::new(Writer::new(connection))),
+            mover: Arc::new(Mutex::new(Some(mover))),
             readers,
             lock: Arc::new(Mutex::new(Some(lock))),
         })
@@ -63,7 +73,7 @@ fn prepare(file: &Path) -> Result<DirectoryLock, OpenError> {
         move |source| OpenError::Unusable { file: path, source }
     };
     let directory = file.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable(directory))?;
+    make_lasting(directory).map_err(unusable(directory))?;
     let lock = DirectoryLock::take(directory)?;
     // SQLite gives the log the mode of the file, so that hashes of passwords are nobody else's to read.
     OpenOptions::new()
@@ -76,6 +86,33 @@ fn prepare(file: &Path) -> Result<DirectoryLock, OpenError> {
         .map_err(unusable(file))?;
     wal::check(&wal_of(file))?;
     Ok(lock)
+}
+
+/// Makes the directory where it is missing, and sees to it that its name outlives a power cut: what is written into it
+/// would be gone with the name.
+fn make_lasting(directory: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    for above in missing.iter().filter_map(|path| path.parent()) {
+        sync(above)?;
+    }
+    // An earlier start may have made it and been killed before it came to this. Where it was somebody else who made it,
+    // and nobody may look into the directory above, it is theirs to keep.
+    if let (true, Some(above)) = (missing.is_empty(), directory.parent())
+        && let Err(error) = sync(above)
+        && error.kind() != io::ErrorKind::PermissionDenied
+    {
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Where a file system knows no such thing as syncing a directory, it has nothing to be told.
+fn sync(directory: &Path) -> io::Result<()> {
+    match File::open(directory)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        result => result,
+    }
 }
 
 fn wal_of(file: &Path) -> PathBuf {
@@ -102,7 +139,12 @@ fn writer_options(file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn reader_options(file: &Path) -> SqliteConnectOptions {
+/// It has no rows to remember.
+fn mover_options(file: &Path) -> SqliteConnectOptions {
+    writer_options(file).pragma("cache_size", "-64").thread_name(|_| "fogline-db-move".to_owned())
+}
+
+pub(super) fn reader_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .read_only(true)
@@ -125,12 +167,12 @@ async fn examine(file: &Path, connection: &mut SqliteConnection) -> Result<(), O
     }
     let (found, known) = migrate::newest(connection).await.map_err(|error| refused(file, &error))?;
     if found > known {
-        return Err(OpenError::TooNew { file: file.to_owned(), found, known });
+        return Err(OpenError::TooNew { database: file.display().to_string(), found, known });
     }
     Ok(())
 }
 
-fn refused(file: &Path, error: &sqlx::Error) -> OpenError {
+pub(super) fn refused(file: &Path, error: &sqlx::Error) -> OpenError {
     let detail = error.to_string();
     let file = file.to_owned();
     match Failure::from(error) {

@@ -1,21 +1,17 @@
 //! Letting go of what is kept only for a while. Never of what anybody still decides by: ended replicas never change
 //! again, and sessions and keys are past their time.
 
-use std::time::Duration;
-
 use fogline_core::time::Timestamp;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{Executor, Row};
 
 use super::SqliteStore;
+use super::commit::{self, Stop};
 use super::failure::Failure;
 use crate::counts::Pruned;
-use crate::error::{CommitError, StoreError};
-
-/// Ended replicas that each deployment keeps.
-const KEPT_REPLICAS: i64 = 50;
-const KEY_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// Rows a transaction, so that a commit waits a few milliseconds at most.
-const STEP_ROWS: i64 = 500;
+use crate::error::CommitError;
+use crate::keep::{KEPT_REPLICAS, STEP_ROWS, oldest_key};
+use crate::lease::Lease;
 
 const CROWDED: &str = "SELECT deployment_id FROM deployment_replicas WHERE status IN ('stopped', 'failed') \
     GROUP BY deployment_id HAVING count(*) > 50";
@@ -30,25 +26,24 @@ const SESSIONS: &str =
 type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 impl SqliteStore {
-    pub(crate) async fn prune(&self, now: Timestamp) -> Result<Pruned, StoreError> {
+    pub(crate) async fn prune(&self, lease: &Lease, now: Timestamp) -> Result<Pruned, CommitError> {
         let mut pruned = Pruned::default();
-        for row in self.readers.fetch_all(CROWDED).await? {
-            let deployment: String = row.try_get(0)?;
+        for row in self.readers.fetch_all(CROWDED).await.map_err(Failure::from)? {
+            let deployment: String = row.try_get(0).map_err(Failure::from)?;
             let delete = || sqlx::query(REPLICAS).bind(deployment.clone()).bind(STEP_ROWS).bind(KEPT_REPLICAS);
-            pruned.replicas += self.in_steps(delete).await?;
+            pruned.replicas += self.in_steps(lease, delete).await?;
         }
-        let lifetime = i64::try_from(KEY_LIFETIME.as_micros()).unwrap_or(i64::MAX);
-        let oldest_key = now.as_micros().saturating_sub(lifetime);
-        pruned.idempotency_keys = self.in_steps(|| sqlx::query(KEYS).bind(oldest_key).bind(STEP_ROWS)).await?;
-        pruned.sessions = self.in_steps(|| sqlx::query(SESSIONS).bind(now.as_micros()).bind(STEP_ROWS)).await?;
+        let oldest_key = oldest_key(now).as_micros();
+        pruned.idempotency_keys = self.in_steps(lease, || sqlx::query(KEYS).bind(oldest_key).bind(STEP_ROWS)).await?;
+        pruned.sessions = self.in_steps(lease, || sqlx::query(SESSIONS).bind(now.as_micros()).bind(STEP_ROWS)).await?;
         Ok(pruned)
     }
 
     /// Runs a bounded delete until it finds no more.
-    async fn in_steps(&self, delete: impl Fn() -> Query) -> Result<u64, StoreError> {
+    async fn in_steps(&self, lease: &Lease, delete: impl Fn() -> Query) -> Result<u64, CommitError> {
         let mut total = 0;
         loop {
-            let deleted = self.step(delete()).await?;
+            let deleted = self.step(lease, delete()).await?;
             total += deleted;
             if deleted < STEP_ROWS.unsigned_abs() {
                 return Ok(total);
@@ -56,25 +51,22 @@ impl SqliteStore {
         }
     }
 
-    async fn step(&self, delete: Query) -> Result<u64, StoreError> {
+    async fn step(&self, lease: &Lease, delete: Query) -> Result<u64, CommitError> {
         let mut writer = self.writer().await;
         writer.begin().await?;
-        match delete.execute(writer.connection()?).await {
-            Ok(done) => {
-                writer.commit().await.map_err(|error| match error {
-                    CommitError::Full => Failure::Full,
-                    CommitError::Io { detail } => Failure::Io(detail),
-                    error => Failure::Other(error.to_string()),
-                })?;
-                let rows = usize::try_from(done.rows_affected()).unwrap_or(usize::MAX);
-                super::checkpoint::after_commit(writer, rows);
-                Ok(done.rows_affected())
+        match fenced(writer.connection()?, lease, delete).await {
+            Ok(deleted) => {
+                writer.commit().await?;
+                let rows = usize::try_from(deleted).unwrap_or(usize::MAX);
+                self.after_commit(writer, rows);
+                Ok(deleted)
             }
-            Err(error) => {
-                let failure = writer.note(error.into());
-                writer.roll_back().await?;
-                Err(failure.into())
-            }
+            Err(stop) => Err(writer.stopped(stop).await),
         }
     }
+}
+
+async fn fenced(db: &mut SqliteConnection, lease: &Lease, delete: Query) -> Result<u64, Stop> {
+    commit::check(db, lease).await?;
+    Ok(delete.execute(db).await?.rows_affected())
 }

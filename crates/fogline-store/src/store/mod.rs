@@ -8,8 +8,9 @@ use fogline_core::time::Timestamp;
 use crate::config::StoreConfig;
 use crate::counts::Pruned;
 use crate::error::{CommitError, OpenError, StoreError};
-use crate::lease::Lease;
+use crate::lease::{Candidate, Incumbent, KeysPinned, Lease, TakeOver};
 use crate::migration::MigrationStatus;
+use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
 /// An open store. Cheap to clone; every clone is the same store.
@@ -21,6 +22,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(SqliteStore),
+    Postgres(PostgresStore),
 }
 
 impl Store {
@@ -32,6 +34,9 @@ impl Store {
     pub async fn open(config: &StoreConfig) -> Result<Self, OpenError> {
         match config {
             StoreConfig::Sqlite { file } => Ok(Self { backend: Backend::Sqlite(SqliteStore::open(file).await?) }),
+            StoreConfig::Postgres(config) => {
+                Ok(Self { backend: Backend::Postgres(PostgresStore::open(config).await?) })
+            }
         }
     }
 
@@ -40,6 +45,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.backend {
             Backend::Sqlite(store) => store.close().await,
+            Backend::Postgres(store) => store.close().await,
         }
     }
 
@@ -50,6 +56,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<usize, StoreError> {
         match &self.backend {
             Backend::Sqlite(store) => store.migrate().await,
+            Backend::Postgres(store) => store.migrate().await,
         }
     }
 
@@ -60,6 +67,7 @@ impl Store {
     pub async fn revert(&self, steps: usize) -> Result<usize, StoreError> {
         match &self.backend {
             Backend::Sqlite(store) => store.revert(steps).await,
+            Backend::Postgres(store) => store.revert(steps).await,
         }
     }
 
@@ -70,17 +78,55 @@ impl Store {
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         match &self.backend {
             Backend::Sqlite(store) => store.migrations().await,
+            Backend::Postgres(store) => store.migrations().await,
         }
     }
 
-    /// Becomes the one who may write: the epoch goes up by one, and every older lease is worth nothing from here on.
-    /// `holder` must differ with each take-over.
+    /// Becomes the one who may write, unless somebody else's lease is not over: the epoch goes up, and every older lease
+    /// is worth nothing from here on. Where the lock of the data directory is the right (SQLite), this always wins.
     ///
     /// # Errors
-    /// When the schema is not up to date or the database fails.
-    pub async fn take_over(&self, holder: &str) -> Result<Lease, StoreError> {
+    /// When the schema is not up to date or the database fails. Whether it was won may then be unknown: no lease is no
+    /// right, and the next attempt wins once this one's lease would be over.
+    pub async fn take_over(&self, candidate: &Candidate) -> Result<TakeOver, StoreError> {
         match &self.backend {
-            Backend::Sqlite(store) => store.take_over(holder).await,
+            Backend::Sqlite(store) => store.take_over(candidate).await.map(TakeOver::Won),
+            Backend::Postgres(store) => store.take_over(candidate).await,
+        }
+    }
+
+    /// Who has taken over last; nobody in a database that is new.
+    ///
+    /// # Errors
+    /// As [`Self::take_over`].
+    pub async fn incumbent(&self) -> Result<Option<Incumbent>, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.incumbent().await,
+            Backend::Postgres(store) => store.incumbent().await,
+        }
+    }
+
+    /// Gives the lease back, so that somebody else may take over at once. Nothing happens where it is another's by now,
+    /// or where closing the store gives it back.
+    ///
+    /// # Errors
+    /// When the database fails; the lease then ends by itself.
+    pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(store) => store.release(lease).await,
+        }
+    }
+
+    /// Says which keys the cluster's servers have. The first fingerprint is kept for ever; whoever brings another one
+    /// must not serve.
+    ///
+    /// # Errors
+    /// As [`Self::take_over`].
+    pub async fn pin_keys(&self, fingerprint: &str) -> Result<KeysPinned, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.pin_keys(fingerprint).await,
+            Backend::Postgres(store) => store.pin_keys(fingerprint).await,
         }
     }
 
@@ -91,6 +137,7 @@ impl Store {
     pub async fn load(&self) -> Result<Durable, StoreError> {
         match &self.backend {
             Backend::Sqlite(store) => store.load().await,
+            Backend::Postgres(store) => store.load().await,
         }
     }
 
@@ -102,17 +149,20 @@ impl Store {
     pub async fn commit(&self, lease: &Lease, changes: &Changes) -> Result<u64, CommitError> {
         match &self.backend {
             Backend::Sqlite(store) => store.commit(lease, changes).await,
+            Backend::Postgres(store) => store.commit(lease, changes).await,
         }
     }
 
     /// Lets go of what is kept only for a while: ended replicas beyond the last 50 of each deployment, idempotency keys
-    /// older than 24 hours, expired sessions. In small transactions, so that commits get in between.
+    /// older than 24 hours, expired sessions. In small transactions, so that commits get in between; each of them shows
+    /// the lease, as a commit does.
     ///
     /// # Errors
-    /// When the database fails; what was let go of before that stays so.
-    pub async fn prune(&self, now: Timestamp) -> Result<Pruned, StoreError> {
+    /// When somebody else leads or the database fails; what was let go of before that stays so.
+    pub async fn prune(&self, lease: &Lease, now: Timestamp) -> Result<Pruned, CommitError> {
         match &self.backend {
-            Backend::Sqlite(store) => store.prune(now).await,
+            Backend::Sqlite(store) => store.prune(lease, now).await,
+            Backend::Postgres(store) => store.prune(lease, now).await,
         }
     }
 }

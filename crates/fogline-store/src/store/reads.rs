@@ -12,65 +12,69 @@ use crate::counts::Counts;
 use crate::error::StoreError;
 use crate::filter::DeploymentFilter;
 use crate::page::{Page, PageRequest};
+use crate::postgres::{READ_DEADLINE, within};
+use crate::read;
+
+/// Reads with a connection of whichever backend it is.
+macro_rules! read {
+    ($store:ident, $db:ident => $read:expr) => {
+        match &$store.backend {
+            Backend::Sqlite(store) => {
+                let $db = &mut *store.reader().await?;
+                $read.await
+            }
+            Backend::Postgres(store) => {
+                let mut lent = store.reader().await?;
+                let $db = lent.connection();
+                let result = within(READ_DEADLINE, $read).await;
+                lent.give_back(result)
+            }
+        }
+    };
+}
 
 /// All of them fail when a row is damaged or the database fails, and those with a page when the cursor is not theirs.
 #[expect(clippy::missing_errors_doc, reason = "the same for all, said above")]
 impl Store {
     /// The answers that these keys were given before, for those that were.
     pub async fn answered(&self, keys: &[(UserId, &str)]) -> Result<Vec<IdempotencyRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.answered(keys).await,
-        }
+        read!(self, db => read::answered(db, keys))
     }
 
     /// A user.
     pub async fn user(&self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.user(id).await,
-        }
+        read!(self, db => read::user(db, id))
     }
 
     /// The user of exactly this name.
     pub async fn user_by_name(&self, username: &str) -> Result<Option<UserRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.user_by_name(username).await,
-        }
+        read!(self, db => read::user_by_name(db, username))
     }
 
     /// Users, by name.
     pub async fn users(&self, page: &PageRequest) -> Result<Page<UserRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.users(page).await,
-        }
+        read!(self, db => read::users(db, page))
     }
 
     /// A session and its user, as authentication needs them: revoked, expired and disabled ones too, so the caller
     /// decides.
     pub async fn session(&self, id: SessionId) -> Result<Option<(SessionRecord, UserRecord)>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.session(id).await,
-        }
+        read!(self, db => read::session(db, id))
     }
 
     /// A node.
     pub async fn node(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.node(id).await,
-        }
+        read!(self, db => read::node(db, id))
     }
 
     /// Nodes, by name.
     pub async fn nodes(&self, page: &PageRequest) -> Result<Page<NodeRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.nodes(page).await,
-        }
+        read!(self, db => read::nodes(db, page))
     }
 
     /// A deployment, a deleted one too.
     pub async fn deployment(&self, id: DeploymentId) -> Result<Option<DeploymentRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.deployment(id).await,
-        }
+        read!(self, db => read::deployment(db, id))
     }
 
     /// Deployments, oldest first.
@@ -79,16 +83,12 @@ impl Store {
         filter: &DeploymentFilter,
         page: &PageRequest,
     ) -> Result<Page<DeploymentRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.deployments(filter, page).await,
-        }
+        read!(self, db => read::deployments(db, filter, page))
     }
 
     /// How many deployments there are on all pages.
     pub async fn deployment_count(&self, filter: &DeploymentFilter) -> Result<u64, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.deployment_count(filter).await,
-        }
+        read!(self, db => read::deployment_count(db, filter))
     }
 
     /// What a deployment looked like at a revision.
@@ -97,9 +97,7 @@ impl Store {
         deployment: DeploymentId,
         revision: u32,
     ) -> Result<Option<RevisionRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.revision(deployment, revision).await,
-        }
+        read!(self, db => read::revision(db, deployment, revision))
     }
 
     /// The revisions of a deployment, newest first.
@@ -108,16 +106,12 @@ impl Store {
         deployment: DeploymentId,
         page: &PageRequest,
     ) -> Result<Page<RevisionRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.revisions(deployment, page).await,
-        }
+        read!(self, db => read::revisions(db, deployment, page))
     }
 
     /// A replica, an ended one too as long as it is kept.
     pub async fn replica(&self, id: ReplicaId) -> Result<Option<ReplicaRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.replica(id).await,
-        }
+        read!(self, db => read::replica(db, id))
     }
 
     /// The replicas of a deployment, oldest first; those that have ended only when asked for.
@@ -127,23 +121,17 @@ impl Store {
         page: &PageRequest,
         include_ended: bool,
     ) -> Result<Page<ReplicaRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.replicas(deployment, page, include_ended).await,
-        }
+        read!(self, db => read::replicas(db, deployment, page, include_ended))
     }
 
     /// The replicas of these deployments that are not gone, oldest first.
     pub async fn live_replicas(&self, deployments: &[DeploymentId]) -> Result<Vec<ReplicaRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.live_replicas(deployments).await,
-        }
+        read!(self, db => read::live_replicas(db, deployments))
     }
 
     /// The last line of a deployment's status history.
     pub async fn last_history(&self, deployment: DeploymentId) -> Result<Option<StatusHistoryRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.last_history(deployment).await,
-        }
+        read!(self, db => read::last_history(db, deployment))
     }
 
     /// The status history of a deployment, oldest line first.
@@ -152,22 +140,16 @@ impl Store {
         deployment: DeploymentId,
         page: &PageRequest,
     ) -> Result<Page<StatusHistoryRecord>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.history(deployment, page).await,
-        }
+        read!(self, db => read::history(db, deployment, page))
     }
 
     /// The audit log, newest line first.
     pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.audit(page).await,
-        }
+        read!(self, db => read::audit(db, page))
     }
 
     /// How many rows there are.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        match &self.backend {
-            Backend::Sqlite(store) => store.counts().await,
-        }
+        read!(self, db => read::counts(db))
     }
 }

@@ -4,4 +4,5 @@ mod backend;
 mod contract;
 mod faults;
 mod rows;
+mod transfer;
 mod world;

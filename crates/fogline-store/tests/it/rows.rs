@@ -96,6 +96,7 @@ impl Rows {
             deployment_id: deployment.id,
             revision: deployment.revision,
             spec: Arc::clone(&deployment.spec),
+            image_digest: None,
             created_at: self.now(),
             created_by: Some(deployment.user_id),
         }

@@ -1,12 +1,16 @@
 //! A small cluster to start from, and edits of it.
 
 use std::hash::Hash;
+use std::time::Duration;
 
 use fogline_core::cluster::{Changes, Edits};
 use fogline_core::record::{DeploymentRecord, NodeRecord, ReplicaRecord, UserRecord};
-use fogline_store::{Lease, Page, PageRequest, Store, StoreError};
+use fogline_store::{Candidate, Incumbent, Lease, Page, PageRequest, Store, StoreError, TakeOver};
 
 use crate::rows::Rows;
+
+/// Longer than any test takes.
+pub const LEASE: Duration = Duration::from_secs(600);
 
 /// One user, one node, one deployment with one replica, all committed.
 pub struct World {
@@ -21,7 +25,7 @@ pub struct World {
 
 impl World {
     pub async fn new(store: Store) -> Self {
-        let lease = store.take_over("first").await.expect("leads");
+        let lease = lead(&store, "first").await;
         let mut rows = Rows::new(7);
         let user = rows.user("ada");
         let node = rows.node("node-01");
@@ -42,6 +46,19 @@ impl World {
 
     pub async fn commit(&self, changes: &Changes) -> u64 {
         self.store.commit(&self.lease, changes).await.expect("commits")
+    }
+}
+
+/// Takes over from whomever, as a holder of this name.
+pub async fn lead(store: &Store, holder: &str) -> Lease {
+    let candidate = Candidate::new(holder, LEASE);
+    match store.take_over(&candidate).await.expect("the database answers") {
+        TakeOver::Won(lease) => lease,
+        TakeOver::Held(Incumbent { epoch, holder, revision, .. }) => {
+            let theirs = Lease { cluster_id: String::new(), epoch, holder, revision, lasts: None };
+            store.release(&theirs).await.expect("released");
+            store.take_over(&candidate).await.expect("the database answers").won().expect("nobody leads")
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fogline_agent::config::{AgentConfig, Token};
-use fogline_agent::ports::PortRange;
 
 use crate::agent_process::NodeFlag;
 use crate::env::Environment;
@@ -41,6 +40,12 @@ pub struct AgentArgs {
     /// Address of this machine that others reach replicas at [env: FOGLINE_AGENT_ADDRESS; default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
+    /// What runs containers: auto, off, or unix:///path/of/the/socket [env: FOGLINE_AGENT_DOCKER; default: auto]
+    #[arg(long, value_name = "ENGINE")]
+    docker: Option<String>,
+    /// Paths below which containers may be given directories of this machine [env: FOGLINE_AGENT_ALLOWED_MOUNTS]
+    #[arg(long, value_name = "PATH,...")]
+    allow_mounts: Option<String>,
     /// A node that it presents, as name=...,cpu=...,memory-mb=...,storage-gb=...,gpu=...,region=...,zone=...,label.KEY=...;
     /// this machine as it is when nothing is said; may be given several times
     #[arg(short, long = "node", value_name = "NODE")]
@@ -69,6 +74,8 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
         ("agent.data", args.data),
         ("agent.ports", args.ports),
         ("agent.address", args.address),
+        ("agent.docker", args.docker),
+        ("agent.allowed_mounts", args.allow_mounts),
         ("log.level", args.log_level),
         ("log.format", args.log_format),
     ];
@@ -88,26 +95,16 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
     let nodes = nodes.into_iter().map(|NodeFlag(node)| node).collect();
     let mut config = AgentConfig::new(servers, Token::new(&token), data, nodes);
     config.base_env.clone_from(&environment.for_replicas);
-    config.ports = port_range(&settings)?;
+    config.ports = settings.agent_ports()?;
     config.address.clone_from(&settings.get("agent.address").value);
+    config.engine_sockets = settings.engine_sockets(environment);
+    config.allowed_mounts = settings.allowed_mounts();
+    config.registry_auth = settings.registry_auth();
+    config.image_gc = settings.image_gc()?;
     config.stop_replicas_on_exit = args.stop_replicas;
     config.validate().map_err(|reason| Failure::new(Exit::Usage, reason))?;
     let stop = signals::stop_token(|| {
         say!("ended at once; its replicas run on, and the next agent on the same directory goes on with them");
     })?;
     fogline_agent::run::run(config, stop).await.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
-}
-
-fn port_range(settings: &Settings) -> Outcome<PortRange> {
-    let setting = settings.get("agent.ports");
-    let refused = || {
-        Failure::new(
-            Exit::Refused,
-            format!("agent.ports = {:?} ({}) is no range of ports", setting.value, setting.source),
-        )
-        .hint("accepted: FIRST-LAST, such as 20000-29999")
-    };
-    let (first, last) = setting.value.split_once('-').ok_or_else(refused)?;
-    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| refused());
-    PortRange::new(port(first)?, port(last)?).map_err(|_| refused())
 }

@@ -1,4 +1,4 @@
-//! `fogline db`: the tables, brought up to date or back, while no server runs on them.
+//! `fogline db`: the tables, brought up to date or back, while no server runs on them; and copied.
 
 use std::path::PathBuf;
 
@@ -28,6 +28,8 @@ enum DbCommand {
     Revert(Revert),
     /// List the migrations
     Status(Place),
+    /// Copy a cluster's state into another database, such as from SQLite to PostgreSQL or back
+    Copy(super::db_copy::CopyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +37,9 @@ struct Place {
     /// Directory of the database
     #[arg(short, long, value_name = "DIR")]
     data: Option<String>,
+    /// The database, where it is not in a data directory [env: FOGLINE_DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
     /// The TOML file with the settings
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -71,7 +76,7 @@ pub async fn run(args: DbArgs, environment: &Environment) -> Outcome {
                     Exit::Usage,
                     format!("taking back {} migrations may lose data", revert.steps),
                 )
-                .hint("make a copy of the data directory, then add --yes"));
+                .hint("make a backup (fogline backup), then add --yes"));
             }
             let store = open(&revert.place, environment, false).await?;
             let reverted = store.revert(revert.steps).await.map_err(failed)?;
@@ -79,6 +84,7 @@ pub async fn run(args: DbArgs, environment: &Environment) -> Outcome {
             store.close().await;
             output.print(&json!({ "reverted": reverted }), |_| format!("{reverted} migrations taken back"))
         }
+        DbCommand::Copy(args) => super::db_copy::run(args, environment).await,
         DbCommand::Status(place) => {
             let store = open(&place, environment, false).await?;
             let migrations = store.migrations().await.map_err(failed)?;
@@ -105,11 +111,15 @@ pub async fn run(args: DbArgs, environment: &Environment) -> Outcome {
 
 async fn open(place: &Place, environment: &Environment, may_create: bool) -> Outcome<Store> {
     let choice = place.config.as_deref().map_or(FileChoice::System, FileChoice::Named);
-    let settings = Settings::load(choice, environment, &[("data", place.data.clone())])?;
-    let path = settings.server_config()?.database_path();
-    if !may_create && !path.exists() {
-        return Err(Failure::new(Exit::NotFound, format!("there is no database at {}", path.display()))
+    let flags = [("data", place.data.clone()), ("database_url", place.database_url.clone())];
+    let config = Settings::load(choice, environment, &flags)?.server_config()?;
+    let database = config.store().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    if let StoreConfig::Sqlite { file } = &database
+        && !may_create
+        && !file.exists()
+    {
+        return Err(Failure::new(Exit::NotFound, format!("there is no database at {}", file.display()))
             .hint("--data names the directory; `fogline db migrate` makes a new one"));
     }
-    Store::open(&StoreConfig::sqlite(path)).await.map_err(open_failure)
+    Store::open(&database).await.map_err(open_failure)
 }

@@ -31,6 +31,9 @@ pub struct DevArgs {
     /// Directory of everything: database, keys, the agent's state, replicas and logs [env: FOGLINE_DATA]
     #[arg(short, long, value_name = "DIR")]
     data: Option<String>,
+    /// The database, where it is not SQLite in the data directory [env: FOGLINE_DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
     /// Where the HTTP API listens [env: FOGLINE_LISTEN; default: 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -55,6 +58,12 @@ pub struct DevArgs {
     /// Regions of the declared nodes, in turn, separated by commas
     #[arg(long, value_name = "REGION,...", value_delimiter = ',', requires = "nodes")]
     region: Vec<String>,
+    /// What runs containers: auto, off, or unix:///path/of/the/socket [env: FOGLINE_AGENT_DOCKER; default: auto]
+    #[arg(long, value_name = "ENGINE")]
+    docker: Option<String>,
+    /// Paths below which containers may be given directories of this machine [env: FOGLINE_AGENT_ALLOWED_MOUNTS]
+    #[arg(long, value_name = "PATH,...")]
+    allow_mounts: Option<String>,
     /// Leave agent and replicas running at the end
     #[arg(long)]
     keep_running: bool,
@@ -83,8 +92,11 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     let choice = args.config.as_deref().map_or(FileChoice::OnlyNamed, FileChoice::Named);
     let flags = [
         ("data", args.data.clone()),
+        ("database_url", args.database_url.clone()),
         ("listen", args.listen.clone()),
         ("agent_listen", args.agent_listen.clone()),
+        ("agent.docker", args.docker.clone()),
+        ("agent.allowed_mounts", args.allow_mounts.clone()),
         ("log.level", args.log_level.clone()),
         ("log.format", args.log_format.clone()),
     ];
@@ -93,6 +105,7 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    serving::warn_of_shown_password(&settings);
     let mut config = settings.server_config()?;
     config.data_dir = std::path::absolute(&config.data_dir)
         .map_err(|error| Failure::general("cannot tell where the data directory is").because(error))?;
@@ -114,7 +127,13 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
         server: server.agent_addr.to_string(),
         token_file,
         nodes,
-        environment: environment.for_replicas.clone().into_iter().chain(settings.for_agent()).collect(),
+        environment: environment
+            .for_replicas
+            .clone()
+            .into_iter()
+            .chain(settings.for_agent())
+            .chain(environment.docker_host.clone().map(|host| ("DOCKER_HOST".to_owned(), host)))
+            .collect(),
     });
     let keeper = match agent {
         Ok(agent) => Keeper::start(agent).await,
@@ -145,7 +164,7 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
         return served;
     }
     keeper.stop().await?;
-    let stopped = stop_replicas(&agent_data).await?;
+    let stopped = stop_replicas(&agent_data, settings.engine_sockets(environment)).await?;
     say!("stopped; {stopped} replicas were stopped, too, and nothing is left running");
     served
 }

@@ -60,7 +60,7 @@ pub async fn run(args: LogsArgs, environment: &Environment) -> Outcome {
     }
 }
 
-fn choose(mut replicas: Vec<ReplicaResponse>, wanted: Option<&str>) -> Outcome<Vec<ReplicaResponse>> {
+pub(super) fn choose(mut replicas: Vec<ReplicaResponse>, wanted: Option<&str>) -> Outcome<Vec<ReplicaResponse>> {
     let Some(wanted) = wanted else { return Ok(replicas) };
     replicas.retain(|replica| replica.id.to_string().ends_with(wanted));
     match replicas.len() {

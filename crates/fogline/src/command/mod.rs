@@ -5,13 +5,16 @@
 
 mod agent;
 mod apply;
+mod backup;
 mod completions;
 mod config;
 mod db;
+mod db_copy;
 mod delete;
 mod demo;
 mod deploy;
 pub mod dev;
+mod exec;
 mod explain;
 mod history;
 mod list;
@@ -21,6 +24,7 @@ mod logs;
 mod node;
 mod openapi;
 mod replicas;
+mod restore;
 mod scale;
 mod schema;
 mod server;
@@ -30,6 +34,8 @@ mod stop;
 mod user;
 
 use clap::Subcommand;
+
+pub use server::open_failure;
 
 use crate::env::Environment;
 use crate::exit::Outcome;
@@ -66,6 +72,8 @@ pub enum Command {
     Replicas(replicas::ReplicasArgs),
     /// Print what replicas have written
     Logs(logs::LogsArgs),
+    /// Run a command in a replica, and end with its exit code
+    Exec(exec::ExecArgs),
     /// Say why a deployment is where it is, or why it does not fit
     Explain(explain::ExplainArgs),
     /// Start a stopped or failed deployment
@@ -80,7 +88,11 @@ pub enum Command {
     /// Manage users
     #[command(visible_alias = "users")]
     User(user::UserArgs),
-    /// Bring the database's tables up to date, or back
+    /// Write all of a cluster's state into a file, while its servers go on
+    Backup(backup::BackupArgs),
+    /// Put a backup back into a database, here or on another host
+    Restore(restore::RestoreArgs),
+    /// Bring the database's tables up to date, or back; copy the database
     Db(db::DbArgs),
     /// Show the settings and where each comes from
     Config(config::ConfigArgs),
@@ -110,12 +122,15 @@ impl Command {
             Self::History(args) => history::run(args, environment).await,
             Self::Replicas(args) => replicas::run(args, environment).await,
             Self::Logs(args) => logs::run(args, environment).await,
+            Self::Exec(args) => exec::run(args, environment).await,
             Self::Explain(args) => explain::run(args, environment).await,
             Self::Start(args) => start::run(args, environment).await,
             Self::Stop(args) => stop::run(args, environment).await,
             Self::Delete(args) => delete::run(args, environment).await,
             Self::Node(args) => node::run(args, environment).await,
             Self::User(args) => user::run(args, environment).await,
+            Self::Backup(args) => backup::run(args, environment).await,
+            Self::Restore(args) => restore::run(args, environment).await,
             Self::Db(args) => db::run(args, environment).await,
             Self::Config(args) => config::run(&args, environment),
             Self::Schema(_) => schema::run(),

@@ -23,12 +23,23 @@ pub struct ServerArgs {
     /// Directory of the database, keys and tokens [env: FOGLINE_DATA; default: fogline-data]
     #[arg(short, long, value_name = "DIR")]
     data: Option<String>,
+    /// The database that several servers share, postgres://USER@HOST:PORT/NAME; SQLite in the data directory when nothing is
+    /// said. A password belongs in the variable or the file: others can read the flags of a process
+    /// [env: FOGLINE_DATABASE_URL]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
     /// Where the HTTP API listens [env: FOGLINE_LISTEN; default: 127.0.0.1:8000]
     #[arg(short, long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Where agents attach [env: FOGLINE_AGENT_LISTEN; default: 127.0.0.1:8001]
     #[arg(long, value_name = "ADDRESS")]
     agent_listen: Option<String>,
+    /// Where the other servers of the database reach this one's HTTP API [env: FOGLINE_ADVERTISE; default: as --listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    /// Where agents reach this server [env: FOGLINE_AGENT_ADVERTISE; default: as --agent-listen]
+    #[arg(long, value_name = "HOST:PORT")]
+    agent_advertise: Option<String>,
     /// What is logged [env: FOGLINE_LOG_LEVEL; default: info]
     #[arg(long, value_name = "FILTER")]
     log_level: Option<String>,
@@ -43,8 +54,11 @@ pub async fn run(args: ServerArgs, environment: &Environment) -> Outcome {
     let choice = args.config.as_deref().map_or(FileChoice::System, FileChoice::Named);
     let flags = [
         ("data", args.data),
+        ("database_url", args.database_url),
         ("listen", args.listen),
         ("agent_listen", args.agent_listen),
+        ("advertise", args.advertise),
+        ("agent_advertise", args.agent_advertise),
         ("log.level", args.log_level),
         ("log.format", args.log_format),
     ];
@@ -53,6 +67,7 @@ pub async fn run(args: ServerArgs, environment: &Environment) -> Outcome {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    serving::warn_of_shown_password(&settings);
     let config = settings.server_config()?;
     let token_file = config.agent_token_path();
     let stop = signals::stop_token(|| {

@@ -65,6 +65,9 @@ fn summary(one: &DeploymentResponse, paint: Paint) -> String {
         None => one.spec.command.join(" "),
     };
     lines.push(format!("  runs       {} ({})", clean(&what), one.spec.runtime()));
+    if let Some(digest) = &one.image_digest {
+        lines.push(format!("  image      {digest}"));
+    }
     lines.push(format!("  resources  {} each", one.spec.resources));
     lines.push(format!("  revision   {}, changed {}", one.revision, moment(one.updated_at)));
     lines.join("\n")

@@ -266,7 +266,12 @@ mod tests {
         let told: Vec<String> = told.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let wanted = [
             "FOGLINE_AGENT_ADDRESS=127.0.0.1",
+            "FOGLINE_AGENT_ALLOWED_MOUNTS=",
+            "FOGLINE_AGENT_DOCKER=auto",
+            "FOGLINE_AGENT_IMAGE_GC_DISK_PERCENT=85",
+            "FOGLINE_AGENT_IMAGE_GC_H=24",
             "FOGLINE_AGENT_PORTS=15000-15099",
+            "FOGLINE_AGENT_REGISTRY_AUTH=",
             "FOGLINE_LOG_FORMAT=text",
             "FOGLINE_LOG_LEVEL=debug",
         ];

@@ -15,6 +15,12 @@ pub enum Kind {
     Number(u64, u64),
     /// A whole number, or `unlimited`.
     Limit,
+    /// `FIRST-LAST`, ports of this machine.
+    Ports,
+    /// A container engine: `auto`, `off`, or `unix://` and the path of its socket.
+    Engine,
+    /// Absolute paths other than `/`, separated by commas; none when empty.
+    Paths,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Any text.
@@ -68,8 +74,35 @@ const DAY: u64 = 24 * HOUR;
 /// All of them, in the order in which they are shown.
 pub const SETTINGS: &[Definition] = &[
     flagged("data", "data", Kind::Path, "fogline-data", "directory of the database, keys and tokens"),
+    flagged(
+        "database_url",
+        "database-url",
+        Kind::Secret,
+        "",
+        "the database: postgres://USER@HOST:PORT/NAME, which several servers may share; SQLite in `data` when empty",
+    ),
     flagged("listen", "listen", Kind::Address, "127.0.0.1:8000", "where the HTTP API listens"),
     flagged("agent_listen", "agent-listen", Kind::Address, "127.0.0.1:8001", "where agents attach"),
+    flagged(
+        "advertise",
+        "advertise",
+        Kind::Text,
+        "",
+        "host:port at which the other servers of a database reach this one's HTTP API; `listen` when empty",
+    ),
+    flagged(
+        "agent_advertise",
+        "agent-advertise",
+        Kind::Text,
+        "",
+        "host:port at which agents reach this server; `agent_listen` when empty",
+    ),
+    setting(
+        "lease_s",
+        Kind::Number(2, 60),
+        "6",
+        "seconds after which another server takes over from one that is not heard of; PostgreSQL only",
+    ),
     setting(
         "admin_password",
         Kind::Secret,
@@ -122,7 +155,7 @@ pub const SETTINGS: &[Definition] = &[
     flagged(
         "agent.ports",
         "ports",
-        Kind::Text,
+        Kind::Ports,
         "20000-29999",
         "ports of this machine that replicas get, as FIRST-LAST",
     ),
@@ -132,6 +165,38 @@ pub const SETTINGS: &[Definition] = &[
         Kind::Text,
         "127.0.0.1",
         "address of this machine that others reach replicas at",
+    ),
+    flagged(
+        "agent.docker",
+        "docker",
+        Kind::Engine,
+        "auto",
+        "what runs containers: auto, off, or unix:///path/of/the/socket of Docker or Podman",
+    ),
+    flagged(
+        "agent.allowed_mounts",
+        "allow-mounts",
+        Kind::Paths,
+        "",
+        "paths of this machine below which containers may be given directories, separated by commas",
+    ),
+    setting(
+        "agent.registry_auth",
+        Kind::Path,
+        "",
+        "file with credentials for registries, in the format of Docker's config.json; only its owner may read it",
+    ),
+    setting(
+        "agent.image_gc_h",
+        Kind::Number(0, 8_760),
+        "24",
+        "hours without use after which an image goes that the agent has pulled; 0 for never",
+    ),
+    setting(
+        "agent.image_gc_disk_percent",
+        Kind::Number(1, 100),
+        "85",
+        "such images go earlier while the engine's disk is fuller than this; 100 for never",
     ),
     flagged(
         "agent.data",

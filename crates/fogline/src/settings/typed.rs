@@ -4,12 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fogline_agent::config::ImageGc;
+use fogline_agent::ports::PortRange;
 use fogline_core::settings::Quota;
 use fogline_server::ServerConfig;
 use secrecy::SecretString;
 
-use super::{Settings, value::UNLIMITED};
+use super::Settings;
+use super::value::{self, EngineChoice, UNLIMITED, ports};
+use crate::env::Environment;
 use crate::exit::{Failure, Outcome};
+
+/// Where Docker and Podman listen.
+const USUAL_SOCKETS: [&str; 2] = ["/var/run/docker.sock", "/run/podman/podman.sock"];
 
 impl Settings {
     /// What a server is told.
@@ -18,6 +25,10 @@ impl Settings {
     /// Never for settings that were checked, which all are.
     pub fn server_config(&self) -> Outcome<ServerConfig> {
         let mut config = ServerConfig::new(PathBuf::from(&self.get("data").value));
+        config.database_url = self.text("database_url").map(SecretString::from);
+        config.advertise = self.text("advertise").map(ToOwned::to_owned);
+        config.agent_advertise = self.text("agent_advertise").map(ToOwned::to_owned);
+        config.lease = self.seconds("lease_s")?;
         config.listen = self.address("listen")?;
         config.agent_listen = self.address("agent_listen")?;
         config.admin_password = self.text("admin_password").map(SecretString::from);
@@ -39,12 +50,55 @@ impl Settings {
         Ok(config)
     }
 
+    /// The ports that replicas get.
+    ///
+    /// # Errors
+    /// Never for settings that were checked, which all are.
+    pub fn agent_ports(&self) -> Outcome<PortRange> {
+        ports(&self.get("agent.ports").value).map_err(|_| self.unusable("agent.ports"))
+    }
+
+    /// Where container engines are looked for, in this order; nowhere when containers are switched off.
+    pub fn engine_sockets(&self, environment: &Environment) -> Vec<PathBuf> {
+        match value::engine(&self.get("agent.docker").value) {
+            Ok(EngineChoice::Socket(socket)) => vec![socket],
+            Ok(EngineChoice::Auto) => {
+                let named = environment.docker_host.as_deref().and_then(value::socket);
+                named.into_iter().chain(USUAL_SOCKETS.map(PathBuf::from)).collect()
+            }
+            // Settings were checked when they were read.
+            Ok(EngineChoice::Off) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// Below which paths containers may be given directories of this machine.
+    pub fn allowed_mounts(&self) -> Vec<PathBuf> {
+        value::paths(&self.get("agent.allowed_mounts").value).unwrap_or_default()
+    }
+
+    /// Where credentials for registries are, if anywhere.
+    pub fn registry_auth(&self) -> Option<PathBuf> {
+        let value = &self.get("agent.registry_auth").value;
+        (!value.is_empty()).then(|| PathBuf::from(value))
+    }
+
+    /// When images go that the agent has pulled.
+    ///
+    /// # Errors
+    /// Never for settings that were checked, which all are.
+    pub fn image_gc(&self) -> Outcome<ImageGc> {
+        let hours: u64 = self.parsed("agent.image_gc_h")?;
+        let unused_for = (hours > 0).then(|| Duration::from_secs(hours * 3_600));
+        Ok(ImageGc { unused_for, disk_percent: self.parsed("agent.image_gc_disk_percent")? })
+    }
+
     fn parsed<T: std::str::FromStr>(&self, key: &str) -> Outcome<T> {
+        self.get(key).value.parse().map_err(|_| self.unusable(key))
+    }
+
+    fn unusable(&self, key: &str) -> Failure {
         let setting = self.get(key);
-        setting
-            .value
-            .parse()
-            .map_err(|_| Failure::general(format!("{key} = {:?} ({}) cannot be used", setting.value, setting.source)))
+        Failure::general(format!("{key} = {:?} ({}) cannot be used", setting.value, setting.source))
     }
 
     fn address(&self, key: &str) -> Outcome<SocketAddr> {

@@ -288,13 +288,7 @@ impl Dev {
 
     /// Every process of every replica, with the replica it belongs to.
     pub fn all_replica_processes(&self) -> Vec<(String, i32)> {
-        let replica = |pid: &i32| {
-            let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            let mut variables =
-                environ.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
-            variables.find_map(|variable| Some(variable.strip_prefix("FOGLINE_REPLICA_ID=")?.to_owned()))
-        };
-        self.processes().into_keys().filter_map(|pid| Some((replica(&pid)?, pid))).collect()
+        replica_processes_of(&self.processes())
     }
 
     /// The processes of a replica: its program and whatever that started, not the shim.
@@ -340,6 +334,16 @@ impl Drop for Dev {
     }
 }
 
+/// Those of these processes that run replicas, with the replica that each belongs to.
+pub fn replica_processes_of(processes: &BTreeMap<i32, String>) -> Vec<(String, i32)> {
+    let replica = |pid: &i32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        let mut variables = environ.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
+        variables.find_map(|variable| Some(variable.strip_prefix("FOGLINE_REPLICA_ID=")?.to_owned()))
+    };
+    processes.keys().filter_map(|pid| Some((replica(pid)?, *pid))).collect()
+}
+
 /// Sends a signal to one process, by its id; none where it is gone.
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 1) {
@@ -348,7 +352,7 @@ pub fn signal(pid: i32, signal: Signal) {
 }
 
 /// Ports that no other `Dev` of this test binary gives to replicas.
-fn some_ports() -> String {
+pub fn some_ports() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Other test binaries may run at the same time: start somewhere of one's own.
     let offset = u16::try_from(std::process::id() % 20).expect("small") * PORTS * 2;

@@ -1,13 +1,19 @@
 //! The program as a user meets it: real processes, real sockets, real files. One binary, so that it links once.
 
 mod api;
+mod backup;
+mod calls;
 mod chaos;
+mod containers;
 mod demo;
 mod dev;
 mod exit_codes;
 mod files;
 mod harness;
+mod leadership;
 mod lifecycle;
 mod seeds;
+mod servers;
 mod settings;
+mod site;
 mod updates;

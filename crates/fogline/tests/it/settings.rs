@@ -46,6 +46,12 @@ fn bad_settings_stop_every_command_that_needs_them() {
     std::fs::write(home.path().join("typo.toml"), "lissten = \"127.0.0.1:1\"\n").expect("written");
     run_in(home.path(), &[], &["config", "check", "--config", "typo.toml"])
         .fails(4, &["lissten", "did you mean listen?"]);
+    let ports = [("FOGLINE_AGENT_PORTS", "30000-20000")];
+    for args in [&["config", "check"][..], &["agent"], &["dev"]] {
+        run_in(home.path(), &ports, args)
+            .fails(4, &["agent.ports = \"30000-20000\"", "FOGLINE_AGENT_PORTS", "such as 20000-29999"]);
+    }
+    assert!(!home.path().join("fogline-data").exists(), "nothing was made");
     let together = [("FOGLINE_HEARTBEAT_INTERVAL_S", "10")];
     run_in(home.path(), &together, &["config", "check"]).fails(4, &["three heartbeats"]);
 }
@@ -56,4 +62,22 @@ fn good_settings_are_told_to_be_fine() {
     let ran = run_in(home.path(), &[("FOGLINE_LISTN", "127.0.0.1:1")], &["config", "check"]);
     assert!(ran.stderr.contains("did you mean FOGLINE_LISTEN?"), "{}", ran.stderr);
     assert!(ran.ok().contains("fine"));
+}
+
+#[test]
+fn the_password_of_a_database_is_never_shown() {
+    let home = tempfile::tempdir().expect("a directory");
+    let variables = [("FOGLINE_DATABASE_URL", "postgres://ada:hunter2@127.0.0.1:1/fogline")];
+    for args in [&["config", "show", "--verbose"][..], &["config", "show", "--output", "json"]] {
+        let shown = run_in(home.path(), &variables, args).ok();
+        assert!(shown.contains("database_url") && !shown.contains("hunter2"), "{shown}");
+    }
+    let server = ["server", "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0"];
+    for args in [&server[..], &["db", "status"], &["db", "migrate"]] {
+        let said = run_in(home.path(), &variables, args).fails(7, &["127.0.0.1:1"]);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let nonsense = [("FOGLINE_DATABASE_URL", "mysql://ada:hunter2@db/fogline")];
+    let said = run_in(home.path(), &nonsense, &["db", "status"]).fails(2, &["postgres://USER@HOST"]);
+    assert!(!said.contains("hunter2"), "{said}");
 }

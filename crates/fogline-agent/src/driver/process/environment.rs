@@ -79,10 +79,12 @@ mod tests {
                 resources: Resources::ZERO,
                 port: Some(80),
                 host_port: None,
+                container: None,
                 health: None,
                 grace_s: 10,
                 drain_timeout_s: 30,
             }),
+            image_digest: None,
             port: Some(20_001),
         };
         let base = BTreeMap::from([("LANG".to_owned(), "C.UTF-8".to_owned())]);

@@ -117,10 +117,12 @@ fn salvaged(replica_id: ReplicaId, dir: &ReplicaDir) -> StartOrder {
             resources: Resources::ZERO,
             port: None,
             host_port: None,
+            container: None,
             health: None,
             grace_s: 0,
             drain_timeout_s: 0,
         }),
+        image_digest: None,
         port: start["port"].as_u64().and_then(|port| port.try_into().ok()),
     }
 }

@@ -7,6 +7,7 @@
 
 mod adopt;
 mod environment;
+mod exec;
 mod forget;
 mod held;
 mod leftovers;
@@ -30,7 +31,10 @@ use fogline_core::observation::ReplicaUsage;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Adopted, DriverError, DriverEvent, LogStream, LogsError, Signal, StartError, StartOrder, Started};
+use super::{
+    Adopted, DriverError, DriverEvent, ExecError, ExecOrder, ExecOutcome, LogStream, LogsError, Signal, StartError,
+    StartOrder, Started,
+};
 use crate::cgroup::{Cgroups, ReplicaCgroup};
 use crate::logs::LogLimits;
 use crate::shim::proc_stat::ProcessIdentity;
@@ -177,6 +181,12 @@ impl ProcessDriver {
         usage::usage(&self.inner.running())
     }
 
+    /// As [`super::Driver::knows`].
+    #[must_use]
+    pub fn knows(&self, replica_id: ReplicaId) -> bool {
+        self.inner.dir(replica_id).path().exists() || self.inner.ended_dir().join(replica_id.to_string()).exists()
+    }
+
     /// As [`super::Driver::logs`].
     ///
     /// # Errors
@@ -186,6 +196,14 @@ impl ProcessDriver {
         let ended = ReplicaDir::at(self.inner.ended_dir().join(replica_id.to_string())).logs();
         let found = [live, ended].into_iter().find(|dir| dir.exists());
         crate::logs::open(found.ok_or(LogsError::NoSuchReplica(replica_id))?, tail_lines, follow).await
+    }
+
+    /// As [`super::Driver::exec`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn exec(&self, replica_id: ReplicaId, order: &ExecOrder) -> Result<ExecOutcome, ExecError> {
+        exec::run(&self.inner, replica_id, order).await
     }
 
     /// As [`super::Driver::limits`].

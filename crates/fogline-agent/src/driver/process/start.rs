@@ -235,7 +235,7 @@ async fn wait_for_program(
         });
         inner.runs().insert(replica_id, Slot::Running(Arc::clone(&running)));
         watch::spawn(inner, running);
-        return Ok(Started { container_id: child.pid.to_string() });
+        return Ok(Started::new(child.pid.to_string()));
     }
     let exit_code = shim_fd.until_ended().await;
     if let Some(Ended { exit: Exit { cause: ExitCause::NotStarted(error), .. }, .. }) = dir.ended(run) {

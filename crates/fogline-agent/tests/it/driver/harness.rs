@@ -94,10 +94,12 @@ impl Bench {
                 resources: Resources { cpu_millis: CpuMillis(500), memory_mb: 64, gpu_units: 0, storage_gb: 1 },
                 port: Some(80),
                 host_port: None,
+                container: None,
                 health: None,
                 grace_s: 10,
                 drain_timeout_s: 30,
             }),
+            image_digest: None,
             port: Some(20_001),
         }
     }

@@ -111,7 +111,11 @@ impl FakeServer {
             revision: 1,
             want: *want,
         });
-        let template = AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::clone(&bench.template) };
+        let template = AssignedTemplate {
+            deployment_name: "web".to_owned(),
+            template: Arc::clone(&bench.template),
+            image_digest: None,
+        };
         let assignment =
             Assignment { replicas: replicas.collect(), templates: [((bench.deployment_id, 1), template)].into() };
         let authority = self.shared.authority(generation);
@@ -167,6 +171,7 @@ impl Shared {
                     assert!(old.is_none_or(|old| old.seq <= report.seq), "reports go back");
                 }
             }
+            FromAgent::ExecResult(_) => {}
             FromAgent::LogChunk(chunk) => {
                 seen.logs.entry(chunk.request).or_default().extend_from_slice(&chunk.data);
                 if chunk.end {

@@ -2,6 +2,8 @@
 
 use fogline_agent::session::{Input, Obeyed, Output, Refusal, Session};
 use fogline_api::protocol::{FromAgent, FromServer};
+use fogline_core::record::Runtimes;
+use fogline_core::spec::Runtime;
 
 use super::{NODES, SECOND_US, authority, called, list, report, session, welcome};
 
@@ -43,6 +45,22 @@ fn it_calls_greets_and_tells_everything() {
     assert!(matches!(outputs[0], Output::Remember(_)), "{outputs:?}");
     assert!(matches!(&outputs[1], Output::Heartbeat { nodes } if nodes.len() == NODES.len()), "{outputs:?}");
     assert_eq!(observations(&outputs), [(1, 1), (2, 0)], "also of a node that has nothing");
+}
+
+#[test]
+fn what_nodes_offer_anew_is_declared_by_calling_again() {
+    let (mut session, now_us) = attached();
+    let both = Runtimes::of(&Runtime::ALL);
+    let outputs = session.step(Input::Offer(both), now_us);
+    assert!(matches!(outputs[..], [Output::Disconnect]), "{outputs:?}");
+    session.step(Input::Lost { random: 0 }, now_us);
+    let later_us = session.next_wake().expect("it calls again");
+    assert!(called(&session.step(Input::Tick, later_us)).is_some());
+    let outputs = session.step(Input::Connected, later_us);
+    let [Output::Send(FromAgent::Hello(hello))] = &outputs[..] else { panic!("{outputs:?}") };
+    assert!(hello.nodes.iter().all(|node| node.runtimes == both));
+    // What is no news is no reason to hang up.
+    assert_eq!(session.step(Input::Offer(both), later_us), []);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The cases that people know.
 
-use fogline_agent::driver::{Adopted, AdoptedState, Signal, StartError};
+use fogline_agent::driver::{Adopted, AdoptedState, Signal, StartError, Started};
 use fogline_agent::supervisor::{CRASH_LOOP, Input};
 use fogline_core::assignment::Want;
 use fogline_core::observation::ReportedState;
-use fogline_core::spec::{HealthCheck, HealthSpec, ReplicaTemplate};
+use fogline_core::spec::{HealthCheck, HealthSpec, ReplicaTemplate, Runtime};
 
 use super::world::{RunState, SECOND_US, World, id, template};
 
@@ -170,6 +170,55 @@ fn a_port_of_another_program_is_left_to_it() {
     world.step(Input::PortTaken { replica_id: id(1), run: 1, port: 8_080 });
     let message = world.reports[&id(1)].message.clone().expect("a reason");
     assert!(message.contains("8080") && message.contains("host_port"), "{message}");
+}
+
+#[test]
+fn a_port_that_the_engine_cannot_publish_is_left_to_whoever_has_it() {
+    let mut world = World::new(template());
+    world.assign(&[(id(1), Want::Run)]);
+    world.runs.remove(&id(1));
+    let error = StartError::PortTaken { port: 20_000 };
+    world.step(Input::StartFailed { replica_id: id(1), run: 1, error });
+    let order = &world.runs[&id(1)].order;
+    assert_eq!((order.run, order.port), (2, Some(20_001)));
+    assert_eq!(world.reports[&id(1)].restarts, 0, "nothing has crashed");
+}
+
+/// Of its image nobody knows before it is there whether it listens, so it gets a port to be published at.
+#[test]
+fn a_container_that_names_no_port_has_the_one_of_its_image_or_none() {
+    let container = ReplicaTemplate { runtime: Runtime::Docker, port: None, health: None, ..template() };
+    let mut world = World::new(container.clone());
+    world.assign(&[(id(1), Want::Run)]);
+    assert_eq!(world.runs[&id(1)].order.port, Some(20_000));
+    world.started(id(1));
+    world.pass_answering(SECOND_US, false);
+    assert_eq!(world.state(id(1)), ReportedState::Starting, "it listens, so it is asked whether it answers");
+    world.pass_answering(SECOND_US, true);
+    assert_eq!(world.reports[&id(1)].endpoint.as_deref(), Some("127.0.0.1:20000"));
+
+    let mut world = World::new(container);
+    world.assign(&[(id(1), Want::Run)]);
+    let started = Started { port_unused: true, ..Started::new("1".to_owned()) };
+    world.runs.get_mut(&id(1)).expect("it is being started").state = RunState::Alive;
+    world.step(Input::Started { replica_id: id(1), run: 1, started });
+    let report = &world.reports[&id(1)];
+    assert_eq!((report.state, report.ready, report.endpoint.as_deref()), (ReportedState::Running, true, None));
+}
+
+#[test]
+fn a_start_that_nobody_can_tell_of_is_held_and_not_repeated() {
+    let mut world = World::new(template());
+    world.assign(&[(id(1), Want::Run)]);
+    let error = StartError::Unclear { run: 1, reason: "no answer".to_owned() };
+    world.step(Input::StartFailed { replica_id: id(1), run: 1, error });
+    world.pass(600 * SECOND_US);
+    assert_eq!(world.runs[&id(1)].order.run, 1, "there may be one already");
+    let message = world.reports[&id(1)].message.clone().expect("a reason");
+    assert!(message.contains("no answer") && message.contains("counts as running"), "{message}");
+    world.exits(id(1), 0);
+    world.pass(60 * SECOND_US);
+    assert_eq!(world.runs[&id(1)].order.run, 2);
 }
 
 #[test]

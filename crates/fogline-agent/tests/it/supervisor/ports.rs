@@ -28,6 +28,7 @@ fn a_port_belongs_to_what_runs_and_not_to_what_ran() {
             revision: 1,
             run: 1,
             template: Arc::new(template()),
+            image_digest: None,
             port: Some(20_000),
         },
         container_id: Some("9".to_owned()),
@@ -36,7 +37,8 @@ fn a_port_belongs_to_what_runs_and_not_to_what_ran() {
     let found = vec![adopted(0, AdoptedState::Exited(exit(1))), adopted(1, AdoptedState::Alive)];
     let mut outputs = supervisor.step(Input::Restored { memos: Vec::new(), adopted: found }, 1);
     let line = |number| AssignedReplica { replica_id: id(number), deployment_id, revision: 1, want: Want::Run };
-    let text = AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::new(template()) };
+    let text =
+        AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::new(template()), image_digest: None };
     let assignment =
         Assignment { replicas: vec![line(0), line(1)], templates: [((deployment_id, 1), text)].into_iter().collect() };
     outputs.extend(supervisor.step(Input::Assigned { node: "one".into(), node_id, assignment, unsaved: None }, 2));

@@ -1,7 +1,7 @@
 //! Whatever happens in whatever order: [`World`] checks at every step that nothing is started twice or after its end,
 //! that nothing is signalled without an order, that reports only move forward and that no port is given out twice.
 
-use fogline_agent::driver::StartError;
+use fogline_agent::driver::{StartError, Started};
 use fogline_agent::supervisor::Input;
 use fogline_core::assignment::Want;
 use fogline_core::observation::ReportedState;
@@ -95,7 +95,7 @@ fn happen(world: &mut World, event: Event) {
         Event::Late(number, run) => {
             let current = world.runs.get(&id(number)).map(|run| run.order.run);
             if current != Some(run) {
-                world.step(Input::Started { replica_id: id(number), run, container_id: "9".to_owned() });
+                world.step(Input::Started { replica_id: id(number), run, started: Started::new("9".to_owned()) });
                 world.step(Input::Exited { replica_id: id(number), run, exit: exit(1) });
                 world.step(Input::Probed { replica_id: id(number), run, number: 1, result: Ok(()) });
             }

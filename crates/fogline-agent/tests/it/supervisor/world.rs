@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fogline_agent::driver::{Adopted, AdoptedState, Exit, ExitCause, Signal, StartOrder};
+use fogline_agent::driver::{Adopted, AdoptedState, Exit, ExitCause, Signal, StartOrder, Started};
 use fogline_agent::ports::PortRange;
 use fogline_agent::supervisor::{Input, Memo, Output, ProbeOrder, Supervisor, SupervisorConfig};
 use fogline_core::assignment::{AssignedReplica, AssignedTemplate, Assignment, Want};
 use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
+use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{ReplicaReport, ReportedState};
 use fogline_core::quantity::Resources;
 use fogline_core::spec::{HealthSpec, ReplicaTemplate, Runtime};
@@ -29,6 +30,7 @@ pub fn template() -> ReplicaTemplate {
         resources: Resources::ZERO,
         port: Some(80),
         host_port: None,
+        container: None,
         health: Some(HealthSpec { start_timeout_s: 30, ..HealthSpec::default() }),
         grace_s: 10,
         drain_timeout_s: 0,
@@ -72,6 +74,8 @@ pub struct World {
     /// The driver cannot make out what runs.
     pub is_blind: bool,
     pub template: Arc<ReplicaTemplate>,
+    /// What the image is, as the list has it.
+    pub image_digest: Option<ImageDigest>,
 }
 
 fn supervisor(incarnation: u64) -> Supervisor {
@@ -97,6 +101,7 @@ impl World {
             last_list: Vec::new(),
             is_blind: false,
             template: Arc::new(template),
+            image_digest: None,
         }
     }
 
@@ -119,7 +124,11 @@ impl World {
     pub fn assign_as(&mut self, node: &str, unsaved: Option<&str>) {
         let deployment_id: DeploymentId = "00000000-0000-7000-8000-0000000000dd".parse().expect("an id");
         let node_id: NodeId = "00000000-0000-7000-8000-0000000000aa".parse().expect("an id");
-        let assigned = AssignedTemplate { deployment_name: "web".to_owned(), template: Arc::clone(&self.template) };
+        let assigned = AssignedTemplate {
+            deployment_name: "web".to_owned(),
+            template: Arc::clone(&self.template),
+            image_digest: self.image_digest.clone(),
+        };
         let replicas = self.last_list.iter().map(|(replica_id, want)| AssignedReplica {
             replica_id: *replica_id,
             deployment_id,
@@ -176,7 +185,7 @@ impl World {
         if let Some(run) = self.runs.get_mut(&id).filter(|run| run.state == RunState::Starting) {
             run.state = RunState::Alive;
             let run = run.order.run;
-            self.step(Input::Started { replica_id: id, run, container_id: "1".to_owned() });
+            self.step(Input::Started { replica_id: id, run, started: Started::new("1".to_owned()) });
         }
     }
 

@@ -11,9 +11,10 @@ use axum::http::request::Parts;
 use fogline_api::http::ProblemKind;
 use fogline_core::command::{Actor, Command, IdempotencyKey, Request};
 use fogline_core::id::{SessionId, UserId};
-use fogline_core::record::{Role, UserRecord};
+use fogline_core::record::{Role, SessionRecord, UserRecord};
 
 use crate::http::App;
+use crate::http::app::Http;
 use crate::http::guard::{Identified, changes};
 use crate::http::limits::Asker;
 use crate::http::problem::{ApiError, ApiResult};
@@ -74,6 +75,12 @@ impl Caller {
     #[must_use]
     pub fn sees(&self) -> Option<UserId> {
         (!self.is_admin()).then_some(self.user.id)
+    }
+
+    /// Whether a request of theirs would be let in now as it was: for answers that take long.
+    pub async fn is_still_logged_in(&self, app: &Http) -> bool {
+        let found = open_session(app, self.session_id).await;
+        found.is_ok_and(|found| found.is_some_and(|(_, user)| user.id == self.user.id && user.role == self.user.role))
     }
 }
 
@@ -138,10 +145,16 @@ async fn authenticate(parts: &Parts, app: &App, remote: Remote) -> ApiResult<Cal
     let now = app.shared.clock.now();
     let claims = app.tokens.check(token, now)?;
     let over = || refused("the session has ended: log in again");
-    let (session, user) = app.shared.store.session(claims.sid).await?.ok_or_else(over)?;
-    let open = session.revoked_at.is_none() && session.expires_at > now;
-    if !open || session.user_id != claims.sub || user.id != claims.sub || user.disabled {
+    let (session, user) = open_session(app, claims.sid).await?.ok_or_else(over)?;
+    if session.user_id != claims.sub || user.id != claims.sub {
         return Err(over());
     }
     Ok(Caller { user, session_id: session.id, remote })
+}
+
+/// The session and its user, where neither is over.
+async fn open_session(app: &Http, id: SessionId) -> ApiResult<Option<(SessionRecord, UserRecord)>> {
+    let now = app.shared.clock.now();
+    let found = app.shared.store.session(id).await?;
+    Ok(found.filter(|(session, user)| session.revoked_at.is_none() && session.expires_at > now && !user.disabled))
 }

@@ -68,7 +68,13 @@ pub async fn last_reason(app: &Http, record: &DeploymentRecord) -> ApiResult<Opt
 pub async fn detail(app: &Http, record: DeploymentRecord) -> ApiResult<DeploymentResponse> {
     let replicas = live_replicas(app, &record).await?;
     let health = health_of(app, &record, &replicas);
+    // Processes have no image.
+    let image_digest = match record.spec.container_image {
+        Some(_) => app.shared.store.revision(record.id, record.revision).await?.and_then(|row| row.image_digest),
+        None => None,
+    };
     Ok(DeploymentResponse {
+        image_digest,
         reason: last_reason(app, &record).await?,
         health,
         id: record.id,

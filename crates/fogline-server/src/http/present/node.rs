@@ -46,7 +46,7 @@ pub async fn nodes(app: &Http, records: Vec<NodeRecord>) -> ApiResult<Vec<NodeRe
 }
 
 fn node(app: &Http, held: Held, record: NodeRecord) -> NodeResponse {
-    let seen = app.shared.presence.node(record.id);
+    let seen = app.shared.presence().node(record.id);
     let usage = seen.and_then(|seen| seen.usage);
     let Held { reserved, replicas, unlisted } = held;
     let status = match record.liveness {

@@ -8,11 +8,12 @@ use crate::http::app::Http;
 use crate::http::problem::ApiResult;
 
 /// Whether a replica's readiness check passes, as far as is known. A node that was silent for too long knows nothing. Of a
-/// replica that nobody has spoken of since this server started, its row is the best word: it has been ready.
+/// replica that nobody has spoken of since this server leads, or where it does not lead, its row is the best word: it has
+/// been ready.
 #[must_use]
 pub fn ready(app: &Http, record: &ReplicaRecord) -> bool {
     let (ReplicaStatus::Running, Some(node)) = (record.status, record.node_id) else { return false };
-    let presence = &app.shared.presence;
+    let presence = app.shared.presence();
     let timeout = app.shared.config.settings.node_timeout;
     let heard = presence.node(node).is_none_or(|seen| app.shared.clock.now().since(seen.last_seen) <= timeout);
     heard && presence.replica(node, record.id).is_none_or(|seen| seen.ready)

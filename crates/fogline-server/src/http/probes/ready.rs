@@ -1,30 +1,44 @@
-//! `GET /readyz`: changes are taken and the database can be read.
+//! `GET /readyz`: the database can be read, and changes are taken, here or by the leader that this server passes them to.
 
 use axum::Json;
 use axum::extract::State;
-use fogline_api::http::{ProbeResponse, Problem, ProblemKind};
+use fogline_api::http::{Problem, ProblemKind, ReadyResponse, ServerRole};
 use fogline_store::PageRequest;
 
 use crate::http::app::App;
 use crate::http::problem::{ApiError, ApiResult};
+use crate::leadership::Role;
 
-/// Whether requests can be answered.
+/// Whether requests can be answered, and what this server is among those that share its database.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "probes",
     responses(
-        (status = 200, description = "Ready", body = ProbeResponse),
+        (status = 200, description = "Ready", body = ReadyResponse),
         (status = 503, description = "Not ready", body = Problem, content_type = "application/problem+json"),
     ),
     security(()),
 )]
-pub async fn handler(State(app): State<App>) -> ApiResult<Json<ProbeResponse>> {
-    let refuse = |detail: &str| Err(ApiError::new(ProblemKind::Unavailable, detail).retry_after_s(1));
-    if !app.shared.writer.accepts() {
-        return refuse("the server takes no changes: it is stopping, or its disk is full");
+pub async fn handler(State(app): State<App>) -> ApiResult<Json<ReadyResponse>> {
+    let shared = &app.shared;
+    let refuse = |kind, detail: &str| Err(ApiError::new(kind, detail).retry_after_s(1));
+    // Only that it answers, not what.
+    if let Err(error) = shared.store.nodes(&PageRequest::first(1)).await {
+        tracing::warn!(%error, "not ready: the database cannot be read");
+        return refuse(ProblemKind::DatabaseUnavailable, "the database cannot be read");
     }
-    if let Err(error) = app.shared.store.nodes(&PageRequest::first(1)).await {
-        tracing::error!(%error, "not ready: the database cannot be read");
-        return refuse("the database cannot be read");
-    }
-    Ok(Json(ProbeResponse { status: "ready".to_owned() }))
+    let (role, leader, epoch) = match shared.leadership.role() {
+        Role::Stopping => return refuse(ProblemKind::Unavailable, "the server is stopping"),
+        Role::Leading(_) if !shared.writer.accepts() => {
+            let detail = "the server takes no changes: its disk is full, the database does not answer, or it has just \
+                          ceased to lead";
+            return refuse(ProblemKind::Unavailable, detail);
+        }
+        Role::Leading(term) => (ServerRole::Leader, shared.advertised.clone(), term.mandate.epoch()),
+        Role::Standby { leader: Some(leader) } => (ServerRole::Standby, leader.http.clone(), leader.epoch),
+        Role::Standby { leader: None } => {
+            return refuse(ProblemKind::NoLeader, "no server leads at the moment: changes are taken once one does");
+        }
+    };
+    let (status, database) = ("ready".to_owned(), "reached".to_owned());
+    Ok(Json(ReadyResponse { status, role, leader, epoch, database, lost: shared.witness.lost() }))
 }

@@ -8,7 +8,7 @@ use crate::http::app::App;
 use crate::http::extract::{Caller, NoBody, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
-use crate::http::v1::deployments::delete::delete;
+use crate::http::v1::deployments::delete;
 
 /// Deletes a deployment.
 #[utoipa::path(
@@ -17,12 +17,12 @@ use crate::http::v1::deployments::delete::delete;
     responses((status = 200, description = "Deleted", body = OperationResponse), ChangeProblems),
 )]
 pub async fn handler(
-    State(app): State<App>,
+    app: State<App>,
     caller: Caller,
-    PathId(id): PathId,
+    id: PathId,
     body: NoBody,
 ) -> ApiResult<Changed<OperationResponse>> {
-    delete(&app, &caller, &id, body).await
+    delete::handler(app, caller, id, body).await
 }
 
 /// Deletes a deployment.
@@ -31,11 +31,6 @@ pub async fn handler(
     params(("id" = String, Path, description = "The deployment's id, or the caller's own name for it")),
     responses((status = 200, description = "Deleted", body = OperationResponse), ChangeProblems),
 )]
-pub async fn named(
-    State(app): State<App>,
-    caller: Caller,
-    PathId(id): PathId,
-    body: NoBody,
-) -> ApiResult<Changed<OperationResponse>> {
-    delete(&app, &caller, &id, body).await
+pub async fn named(app: State<App>, caller: Caller, id: PathId, body: NoBody) -> ApiResult<Changed<OperationResponse>> {
+    handler(app, caller, id, body).await
 }

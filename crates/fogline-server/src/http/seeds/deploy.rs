@@ -9,7 +9,7 @@ use crate::http::app::App;
 use crate::http::extract::{Body, Caller};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
-use crate::http::v1::deployments::create::create;
+use crate::http::v1::deployments::create;
 
 /// Asks for a new deployment.
 #[utoipa::path(
@@ -18,9 +18,9 @@ use crate::http::v1::deployments::create::create;
     responses((status = 202, description = "Accepted", body = OperationResponse), ChangeProblems),
 )]
 pub async fn handler(
-    State(app): State<App>,
+    app: State<App>,
     caller: Caller,
     body: Body<DeploymentSpec>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    create(&app, &caller, body).await
+    create::handler(app, caller, body).await
 }

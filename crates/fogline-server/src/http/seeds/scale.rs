@@ -8,7 +8,7 @@ use crate::http::app::App;
 use crate::http::extract::{Body, Caller, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
-use crate::http::v1::deployments::scale::scale;
+use crate::http::v1::deployments::scale;
 
 /// Sets the number of replicas.
 #[utoipa::path(
@@ -18,10 +18,10 @@ use crate::http::v1::deployments::scale::scale;
     responses((status = 200, description = "Accepted", body = OperationResponse), ChangeProblems),
 )]
 pub async fn handler(
-    State(app): State<App>,
+    app: State<App>,
     caller: Caller,
-    PathId(id): PathId,
+    id: PathId,
     body: Body<ScaleRequest>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    scale(&app, &caller, &id, body).await
+    scale::handler(app, caller, id, body).await
 }

@@ -3,5 +3,6 @@
 pub mod audit;
 pub mod auth;
 pub mod deployments;
+pub mod events;
 pub mod nodes;
 pub mod users;

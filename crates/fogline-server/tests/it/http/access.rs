@@ -22,6 +22,7 @@ fn body_of(name: &str, deployment: &str) -> String {
         "createUser" => json!({"username": "eve", "password": PASSWORD}).to_string(),
         "patchUser" => json!({"role": "admin"}).to_string(),
         "patchNode" => json!({"cordoned": true}).to_string(),
+        "execInReplica" => json!({"command": ["true"]}).to_string(),
         "changePassword" => json!({"current_password": PASSWORD, "new_password": "another password"}).to_string(),
         _ => String::new(),
     }

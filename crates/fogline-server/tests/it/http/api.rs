@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request};
+use fogline_api::client::Client;
 use fogline_core::command::{self, Command, Outcome};
 use fogline_core::id::{DeploymentId, NodeId};
 use fogline_core::observation::{NodeDeclaration, ReplicaReport, ReportedState};
@@ -78,6 +79,36 @@ impl Answer {
     }
 }
 
+/// A call of any server's router.
+pub async fn call(
+    router: Router,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(router, request.body(Body::from(body.to_owned())).expect("a request")).await
+}
+
+async fn send(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let endless = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    let body = if endless { Body::empty() } else { body };
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Answer { status: parts.status.as_u16(), headers: parts.headers, text, json }
+}
+
 impl Api {
     pub async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
@@ -111,6 +142,11 @@ impl Api {
         api
     }
 
+    /// Over the network, as the holder of this token.
+    pub fn client(&self, token: &str) -> Client {
+        Client::new(&format!("http://{}", self.running.http_addr)).expect("an address").with_token(token)
+    }
+
     pub fn shared(&self) -> &Arc<Shared> {
         self.running.shared()
     }
@@ -123,12 +159,7 @@ impl Api {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("a body").to_bytes();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text, json }
+        send(self.router.clone(), request).await
     }
 
     pub async fn call(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> Answer {
@@ -143,14 +174,7 @@ impl Api {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+        call(self.router.clone(), method, path, token, headers, body).await
     }
 
     /// A call that comes from an address.
@@ -210,6 +234,7 @@ impl Api {
                 restarts: 0,
                 endpoint: Some("127.0.0.1:4000".to_owned()),
                 container_id: Some("4711".to_owned()),
+                image_digest: None,
                 exit_code: None,
                 message: None,
             };

@@ -2,9 +2,10 @@
 //! own. Agents are spoken for by [`api::Api::run`].
 
 mod access;
-mod api;
+pub mod api;
 mod bad_input;
 mod deployments;
+mod events;
 mod login;
 mod nodes;
 mod seeds;

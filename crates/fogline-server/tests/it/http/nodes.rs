@@ -7,7 +7,7 @@ use fogline_core::observation::ReportedState;
 use serde_json::json;
 
 use super::api::Api;
-use crate::rig::report;
+use crate::rig::{node, report};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_says_what_is_free_and_takes_orders_from_administrators() {
@@ -38,6 +38,21 @@ async fn a_node_says_what_is_free_and_takes_orders_from_administrators() {
     for replica in replicas["items"].as_array().expect("a list") {
         assert_eq!((&replica["node_id"], &replica["node"]), (&json!(null), &json!(null)), "{replica}");
     }
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_32_hexadecimal_digits_is_a_name() {
+    let api = Api::new().await;
+    let name = "0192f0c12d3e7a4b8c5d6e7f8091a2b3";
+    api.agent(Command::DeclareNodes { nodes: vec![node(name)] }).await;
+    let path = format!("/api/v1/nodes/{name}");
+    let found = api.get(&path, &api.admin).await.ok(200);
+    assert_eq!(found["name"], name);
+    let id = found["id"].as_str().expect("an id").to_uppercase();
+    assert_eq!(api.get(&format!("/api/v1/nodes/{id}"), &api.admin).await.ok(200)["name"], name);
+    api.call("DELETE", &path, Some(&api.admin), "").await.ok(204);
+    api.get(&path, &api.admin).await.problem(404, "not-found");
     api.stop().await;
 }
 

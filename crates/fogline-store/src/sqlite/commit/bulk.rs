@@ -14,92 +14,67 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::super::failure::Failure;
 use super::Stop;
-use super::values::Values;
+use super::parameters::Parameters;
+use crate::table::{Record, Table};
 
 /// Rows a statement, largest first.
 const CHUNKS: [usize; 3] = [64, 8, 1];
 
-/// A table with the columns that are written, the first of which is its key.
-pub(super) struct Table {
-    pub(super) name: &'static str,
-    pub(super) columns: &'static [&'static str],
+/// Adds rows. One that is there already is refused by its key.
+pub(super) async fn insert<R: Record>(db: &mut SqliteConnection, rows: &[R]) -> Result<(), Stop> {
+    let (name, columns) = (R::TABLE.name, R::TABLE.columns.join(", "));
+    run(db, rows, |tuples| format!("INSERT OR ROLLBACK INTO {name} ({columns}) VALUES {tuples}")).await.map(|_| ())
 }
 
-impl Table {
-    /// Adds rows. One that is there already is refused by its key.
-    pub(super) async fn insert<T>(
-        &self,
-        db: &mut SqliteConnection,
-        rows: &[T],
-        values: impl Fn(&T, &mut Values),
-    ) -> Result<(), Stop> {
-        let insert =
-            |tuples| format!("INSERT OR ROLLBACK INTO {} ({}) VALUES {tuples}", self.name, self.columns.join(", "));
-        self.run(db, rows, insert, values).await.map(|_| ())
+/// Changes rows, all of which must be there: one that is missing means that memory and database differ.
+pub(super) async fn update_all<R: Record>(db: &mut SqliteConnection, rows: &[R]) -> Result<(), Stop> {
+    let found = update_present(db, rows).await?;
+    if found == rows.len() as u64 {
+        return Ok(());
     }
+    let detail = format!("{} rows of {} were to be changed, and {found} are there", rows.len(), R::TABLE.name);
+    Err(Stop::Failed(Failure::Constraint(detail)))
+}
 
-    /// Changes rows, all of which must be there: one that is missing means that memory and database differ.
-    pub(super) async fn update_all<T>(
-        &self,
-        db: &mut SqliteConnection,
-        rows: &[T],
-        values: impl Fn(&T, &mut Values),
-    ) -> Result<(), Stop> {
-        let found = self.run(db, rows, |tuples| self.update(&tuples), values).await?;
-        if found == rows.len() as u64 {
-            return Ok(());
+/// Changes those rows that are still there. Says how many.
+pub(super) async fn update_present<R: Record>(db: &mut SqliteConnection, rows: &[R]) -> Result<u64, Stop> {
+    run(db, rows, |tuples| update(&R::TABLE, &tuples)).await
+}
+
+fn update(table: &Table, tuples: &str) -> String {
+    let (name, key) = (table.name, table.columns[0]);
+    let set = table.columns.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = new.column{}", at + 1));
+    let set = set.collect::<Vec<_>>().join(", ");
+    format!("UPDATE OR ROLLBACK {name} SET {set} FROM (VALUES {tuples}) AS new WHERE {name}.{key} = new.column1")
+}
+
+/// Runs a statement over all rows, chunk by chunk: while SQLite works on one, the parameters of the next are made. Says
+/// how many rows it has touched.
+async fn run<R: Record>(
+    db: &mut SqliteConnection,
+    rows: &[R],
+    statement: impl Fn(String) -> String,
+) -> Result<u64, Stop> {
+    let columns = R::TABLE.columns.len();
+    let tuple = format!("({})", vec!["?"; columns].join(", "));
+    let mut sql: (usize, Arc<str>) = (0, "".into());
+    let mut prepared = chunks(rows).map(|chunk| {
+        if sql.0 != chunk.len() {
+            sql = (chunk.len(), statement(vec![tuple.as_str(); chunk.len()].join(", ")).into());
         }
-        let detail = format!("{} rows of {} were to be changed, and {found} are there", rows.len(), self.name);
-        Err(Stop::Failed(Failure::Constraint(detail)))
+        let mut parameters = Parameters::default();
+        parameters.reserve(chunk.len() * columns);
+        chunk.iter().for_each(|row| row.values(&mut parameters));
+        // Made of the constants of this program alone: every value is a parameter.
+        sqlx::query_with(AssertSqlSafe(Arc::clone(&sql.1)), parameters.into_arguments())
+    });
+    let (mut next, mut touched) = (prepared.next(), 0);
+    while let Some(query) = next {
+        let (done, prepared) = future::join(query.execute(&mut *db), async { prepared.next() }).await;
+        touched += done?.rows_affected();
+        next = prepared;
     }
-
-    /// Changes those rows that are still there.
-    pub(super) async fn update_present<T>(
-        &self,
-        db: &mut SqliteConnection,
-        rows: &[T],
-        values: impl Fn(&T, &mut Values),
-    ) -> Result<(), Stop> {
-        self.run(db, rows, |tuples| self.update(&tuples), values).await.map(|_| ())
-    }
-
-    fn update(&self, tuples: &str) -> String {
-        let (name, key) = (self.name, self.columns[0]);
-        let set =
-            self.columns.iter().enumerate().skip(1).map(|(at, column)| format!("{column} = new.column{}", at + 1));
-        let set = set.collect::<Vec<_>>().join(", ");
-        format!("UPDATE OR ROLLBACK {name} SET {set} FROM (VALUES {tuples}) AS new WHERE {name}.{key} = new.column1")
-    }
-
-    /// Runs a statement over all rows, chunk by chunk: while SQLite works on one, the parameters of the next are made.
-    /// Says how many rows it has touched.
-    async fn run<T>(
-        &self,
-        db: &mut SqliteConnection,
-        rows: &[T],
-        statement: impl Fn(String) -> String,
-        values: impl Fn(&T, &mut Values),
-    ) -> Result<u64, Stop> {
-        let tuple = format!("({})", vec!["?"; self.columns.len()].join(", "));
-        let mut sql: (usize, Arc<str>) = (0, "".into());
-        let mut prepared = chunks(rows).map(|chunk| {
-            if sql.0 != chunk.len() {
-                sql = (chunk.len(), statement(vec![tuple.as_str(); chunk.len()].join(", ")).into());
-            }
-            let mut arguments = Values::default();
-            arguments.reserve(chunk.len() * self.columns.len());
-            chunk.iter().for_each(|row| values(row, &mut arguments));
-            // Made of the constants of this program alone: every value is a parameter.
-            sqlx::query_with(AssertSqlSafe(Arc::clone(&sql.1)), arguments.into_arguments())
-        });
-        let (mut next, mut touched) = (prepared.next(), 0);
-        while let Some(query) = next {
-            let (done, prepared) = future::join(query.execute(&mut *db), async { prepared.next() }).await;
-            touched += done?.rows_affected();
-            next = prepared;
-        }
-        Ok(touched)
-    }
+    Ok(touched)
 }
 
 /// Runs one statement for each id: for what happens seldom.

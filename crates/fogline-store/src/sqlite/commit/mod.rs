@@ -5,26 +5,17 @@
 //! removals last, so that their cascades find everything. Invariant: the lease is checked by the first statement, so
 //! nobody who is not the leader writes a row.
 
-mod audit;
 mod bulk;
-mod deployments;
-mod history;
-mod idempotency;
-mod nodes;
-mod replicas;
-mod revisions;
-mod sessions;
-mod users;
-mod values;
+mod parameters;
+mod rows;
 
-use std::hash::Hash;
-
-use fogline_core::cluster::{Changes, Edits};
+use fogline_core::cluster::Changes;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::failure::Failure;
-use super::{SqliteStore, checkpoint, database_clock};
+use super::writer::Writer;
+use super::{SqliteStore, database_clock};
 use crate::error::CommitError;
 use crate::lease::Lease;
 
@@ -34,8 +25,10 @@ const RENEW: &str = concat!(
     " WHERE epoch = ?1 AND holder = ?2 RETURNING revision"
 );
 
+const CHECK: &str = "SELECT revision FROM leader WHERE epoch = ?1 AND holder = ?2";
+
 /// Why the statements of a batch were not all made.
-enum Stop {
+pub(super) enum Stop {
     Fenced,
     Failed(Failure),
 }
@@ -53,74 +46,70 @@ impl SqliteStore {
         match write(writer.connection()?, lease, changes).await {
             Ok(revision) => {
                 writer.commit().await?;
-                checkpoint::after_commit(writer, rows(changes));
+                self.after_commit(writer, count(changes));
                 Ok(revision)
             }
-            Err(stop) => {
-                let error = match stop {
-                    Stop::Fenced => CommitError::Fenced,
-                    Stop::Failed(failure) => writer.note(failure).into(),
-                };
-                // An error of the disk is worth more than one of the rollback after it.
-                if let (Err(failure), false) = (writer.roll_back().await, matches!(error, CommitError::Io { .. })) {
-                    return Err(failure.into());
-                }
-                Err(error)
-            }
+            Err(stop) => Err(writer.stopped(stop).await),
         }
     }
 }
 
-async fn write(db: &mut SqliteConnection, lease: &Lease, changes: &Changes) -> Result<u64, Stop> {
+impl Writer {
+    /// Takes the transaction back, and says what the caller must know.
+    pub(super) async fn stopped(&mut self, stop: Stop) -> CommitError {
+        let error = match stop {
+            Stop::Fenced => CommitError::Fenced,
+            Stop::Failed(failure) => self.note(failure).into(),
+        };
+        // An error of the disk is worth more than one of the rollback after it.
+        match self.roll_back().await {
+            Err(failure) if !matches!(error, CommitError::Io { .. }) => failure.into(),
+            _ => error,
+        }
+    }
+}
+
+/// Whether the lease is still worth something, within the transaction that needs it. Unlike a commit this is no
+/// revision, and it renews nothing.
+pub(super) async fn check(db: &mut SqliteConnection, lease: &Lease) -> Result<(), Stop> {
+    shown(db, CHECK, lease).await.map(|_| ())
+}
+
+/// Runs a statement that finds the leader's row only for the one who leads. Gives its revision.
+async fn shown(db: &mut SqliteConnection, sql: &'static str, lease: &Lease) -> Result<i64, Stop> {
     let epoch = i64::try_from(lease.epoch).map_err(|_| Stop::Fenced)?;
-    let renewed = sqlx::query(RENEW).bind(epoch).bind(lease.holder.clone()).fetch_optional(&mut *db).await?;
-    let revision: i64 = renewed.ok_or(Stop::Fenced)?.try_get(0)?;
+    let row = sqlx::query(sql).bind(epoch).bind(lease.holder.clone()).fetch_optional(db).await?;
+    Ok(row.ok_or(Stop::Fenced)?.try_get(0)?)
+}
 
-    users::free_names(db, &changes.users).await?;
-    nodes::free_names(db, &changes.nodes).await?;
-    deployments::free_names(db, &changes.deployments).await?;
+async fn write(db: &mut SqliteConnection, lease: &Lease, changes: &Changes) -> Result<u64, Stop> {
+    let revision = shown(db, RENEW, lease).await?;
 
-    users::write(db, &changes.users).await?;
-    nodes::write(db, &changes.nodes).await?;
-    deployments::write(db, &changes.deployments).await?;
-    revisions::write(db, &changes.revisions).await?;
-    replicas::write(db, &changes.replicas).await?;
-    sessions::write(db, &changes.sessions).await?;
-    history::write(db, &changes.history).await?;
-    audit::write(db, &changes.audit).await?;
-    idempotency::write(db, &changes.idempotency).await?;
+    rows::free_names(db, changes).await?;
 
-    sessions::remove(db, &changes.sessions).await?;
-    replicas::remove(db, &changes.replicas).await?;
-    deployments::remove(db, &changes.deployments).await?;
-    nodes::remove(db, &changes.nodes).await?;
-    users::remove(db, &changes.users).await?;
+    rows::write(db, &changes.users).await?;
+    rows::write(db, &changes.nodes).await?;
+    rows::write_deployments(db, changes).await?;
+    rows::write_revisions(db, changes).await?;
+    rows::write_replicas(db, changes).await?;
+    rows::write_sessions(db, changes).await?;
+    bulk::insert(db, &changes.history).await?;
+    bulk::insert(db, &changes.audit).await?;
+    bulk::insert(db, &changes.idempotency).await?;
+
+    rows::remove(db, changes).await?;
     Ok(revision.unsigned_abs())
 }
 
-fn rows(changes: &Changes) -> usize {
+fn count(changes: &Changes) -> usize {
     changes.users.len()
         + changes.sessions.len()
         + changes.nodes.len()
         + changes.deployments.len() * 2
         + changes.replicas.len()
         + changes.revisions.len()
+        + changes.image_digests.len()
         + changes.history.len()
         + changes.audit.len()
         + changes.idempotency.len()
-}
-
-/// Rows that were not there before the batch.
-fn added<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
-    edits.iter().filter(|(_, edit)| edit.before.is_none()).filter_map(|(_, edit)| edit.after.as_ref()).collect()
-}
-
-/// Rows that were there before the batch and still are.
-fn changed<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
-    edits.iter().filter(|(_, edit)| edit.before.is_some()).filter_map(|(_, edit)| edit.after.as_ref()).collect()
-}
-
-/// Whether a row that goes may hold a name that a new one needs.
-fn swaps_rows<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> bool {
-    edits.removals().next().is_some() && edits.iter().any(|(_, edit)| edit.before.is_none() && edit.after.is_some())
 }

@@ -10,6 +10,7 @@ pub async fn what_was_never_written_is_said_with_its_place(backend: Backend) {
     let replica = world.replica.id.to_string();
     let deployment = world.deployment.id.to_string();
     let node = world.node.id.to_string();
+    let mut found = 0;
     for (table, row, column, value, mended) in [
         ("deployment_replicas", &replica, "status", "'sleeping'", "'pending'"),
         ("deployment_replicas", &replica, "node_id", "'NOT-A-UUID'", &*format!("'{node}'")),
@@ -25,7 +26,11 @@ pub async fn what_was_never_written_is_said_with_its_place(backend: Backend) {
         ("nodes", &node, "labels", "'{'", "'{}'"),
         ("nodes", &node, "cordoned", "2", "0"),
     ] {
-        backend.damage(format!("UPDATE {table} SET {column} = {value} WHERE id = '{row}'")).await;
+        // What the schema itself refuses cannot be there.
+        if !backend.damage(format!("UPDATE {table} SET {column} = {value} WHERE id = '{row}'")).await {
+            continue;
+        }
+        found += 1;
         match world.store.load().await.map(|_| ()) {
             Err(StoreError::Damaged { table: at, row: key, column: in_column, detail }) => {
                 assert_eq!((at, key.as_str(), in_column), (table, row.as_str(), column), "{detail}");
@@ -36,8 +41,10 @@ pub async fn what_was_never_written_is_said_with_its_place(backend: Backend) {
         world.store.load().await.expect("mended");
     }
 
+    assert!(found >= 4, "only {found} of them were taken");
+
     // One bad row does not hide the others of other lists.
-    backend.damage(format!("UPDATE nodes SET liveness = 'maybe' WHERE id = '{node}'")).await;
+    backend.damage(format!("UPDATE nodes SET runtimes = 'maybe' WHERE id = '{node}'")).await;
     assert!(world.store.nodes(&PageRequest::default()).await.is_err());
     assert_eq!(world.store.users(&PageRequest::default()).await.expect("reads").items.len(), 1);
 }

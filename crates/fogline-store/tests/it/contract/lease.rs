@@ -4,7 +4,7 @@ use fogline_core::cluster::Changes;
 use fogline_store::{CommitError, Lease};
 
 use crate::backend::Backend;
-use crate::world::{World, add};
+use crate::world::{World, add, lead};
 
 async fn writes_nothing(world: &mut World, lease: &Lease) {
     let user = world.rows.user("late");
@@ -21,7 +21,7 @@ pub async fn an_older_epoch_writes_nothing(backend: Backend) {
     let mut world = World::new(backend.open().await).await;
     let old = world.lease.clone();
     // Even where the holder is called the same.
-    world.lease = world.store.take_over("first").await.expect("leads");
+    world.lease = lead(&world.store, "first").await;
     assert_eq!(world.lease.epoch, old.epoch + 1);
     writes_nothing(&mut world, &old).await;
     world.commit(&Changes::default()).await;
@@ -39,26 +39,26 @@ pub async fn another_holder_of_the_same_epoch_writes_nothing(backend: Backend) {
 
 pub async fn the_cluster_keeps_its_id_and_counts_on(backend: Backend) {
     let store = backend.open().await;
-    let first = store.take_over("one").await.expect("leads");
+    let first = lead(&store, "one").await;
     assert_eq!((first.epoch, first.revision, first.holder.as_str()), (1, 1, "one"));
     let revision = store.commit(&first, &Changes::default()).await.expect("commits");
     store.close().await;
     let store = backend.open().await;
-    let second = store.take_over("two").await.expect("leads");
+    let second = lead(&store, "two").await;
     assert_eq!((second.epoch, second.revision), (2, revision + 1));
     assert_eq!(second.cluster_id, first.cluster_id);
     let id: fogline_core::id::NodeId = first.cluster_id.parse().expect("a UUID");
     assert_eq!((id.as_uuid().get_version_num(), id.to_string()), (4, first.cluster_id));
 
-    let other = Backend::sqlite().await;
-    let elsewhere = other.open().await.take_over("one").await.expect("leads");
+    let other = backend.another().await;
+    let elsewhere = lead(&other.open().await, "one").await;
     assert_ne!(elsewhere.cluster_id, second.cluster_id);
 }
 
 pub async fn each_commit_is_a_revision_and_an_empty_one_renews(backend: Backend) {
     let world = World::new(backend.open().await).await;
     let renewed = async || {
-        let rows = backend.sql("SELECT renewed_at FROM leader").await.expect("reads");
+        let rows = backend.sql(format!("SELECT {} FROM leader", backend.micros("renewed_at"))).await.expect("reads");
         rows[0][0].parse::<i64>().expect("a time")
     };
     let (before, first) = (renewed().await, world.commit(&Changes::default()).await);

@@ -1,44 +1,46 @@
 //! The schema goes up and down, and never silently meets a program that it is not for.
 
 use fogline_core::cluster::Changes;
-use fogline_store::{OpenError, Store, StoreError};
+use fogline_store::{Candidate, OpenError, Store, StoreError};
 
 use crate::backend::Backend;
-use crate::world::World;
+use crate::world::{LEASE, World, lead};
+
+/// How many there are.
+const STEPS: usize = 5;
 
 pub async fn up_down_up_keeps_what_has_room(backend: Backend) {
     let store = backend.open_bare().await;
     assert!(store.migrations().await.expect("reads").iter().all(|step| !step.applied));
-    assert_eq!(store.migrate().await.expect("migrates"), 3);
+    assert_eq!(store.migrate().await.expect("migrates"), STEPS);
     assert_eq!(store.migrate().await.expect("migrates"), 0, "a second time there is nothing to do");
     assert!(store.migrations().await.expect("reads").iter().all(|step| step.applied));
 
     let world = World::new(store.clone()).await;
     let before = store.load().await.expect("loads");
-    assert_eq!(store.revert(1).await.expect("reverts"), 1);
+    assert_eq!(store.revert(3).await.expect("reverts"), 3);
     let applied: Vec<bool> = store.migrations().await.expect("reads").iter().map(|step| step.applied).collect();
-    assert_eq!(applied, [true, true, false]);
-    assert!(backend.sql("SELECT * FROM leader").await.is_err(), "what came with the step went with it");
+    assert_eq!(applied, [true, true, false, false, false]);
+    assert!(backend.sql("SELECT * FROM leader").await.is_err(), "what came with the steps went with them");
     assert_eq!(backend.sql("SELECT count(*) FROM deployment_status_history").await.expect("reads"), [["2"]]);
 
-    assert_eq!(store.migrate().await.expect("migrates"), 1);
+    assert_eq!(store.migrate().await.expect("migrates"), 3);
     let after = store.load().await.expect("loads");
     assert_eq!(after.users, before.users);
     assert_eq!(after.deployments, before.deployments);
     assert_eq!(after.replicas, before.replicas);
     // The lease went with its table, and the old one does not come back to life.
     assert!(store.commit(&world.lease, &Changes::default()).await.is_err());
-    assert_eq!(store.take_over("again").await.expect("leads").epoch, 1);
+    assert_eq!(lead(&store, "again").await.epoch, 1);
 }
 
 pub async fn down_to_nothing_and_up_again(backend: Backend) {
     let store = backend.open().await;
     World::new(store.clone()).await;
-    assert_eq!(store.revert(usize::MAX).await.expect("reverts"), 3);
-    let left = backend.sql("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").await.expect("reads");
-    assert_eq!(left, [["schema_migrations"]]);
+    assert_eq!(store.revert(usize::MAX).await.expect("reverts"), STEPS);
+    assert_eq!(backend.everything().await, [["schema_migrations"]]);
     assert_eq!(store.revert(1).await.expect("reverts"), 0);
-    assert_eq!(store.migrate().await.expect("migrates"), 3);
+    assert_eq!(store.migrate().await.expect("migrates"), STEPS);
     assert!(store.load().await.expect("loads").users.is_empty());
     World::new(store).await;
 }
@@ -46,10 +48,10 @@ pub async fn down_to_nothing_and_up_again(backend: Backend) {
 pub async fn a_database_without_schema_says_what_to_do(backend: Backend) {
     let store = backend.open_bare().await;
     for error in [
-        store.take_over("x").await.map(|_| ()).expect_err("no schema"),
+        store.take_over(&Candidate::new("x", LEASE)).await.map(|_| ()).expect_err("no schema"),
         store.load().await.map(|_| ()).expect_err("no schema"),
     ] {
-        assert!(matches!(error, StoreError::NotMigrated { applied: 0, known: 3 }), "{error:?}");
+        assert!(matches!(error, StoreError::NotMigrated { applied: 0, known: STEPS }), "{error:?}");
         assert!(error.to_string().contains("fogline db migrate"), "{error}");
     }
 }
@@ -58,16 +60,18 @@ pub async fn a_newer_database_is_refused(backend: Backend) {
     let store = backend.open().await;
     store.close().await;
     let note = "INSERT INTO schema_migrations (version, description, success, checksum, execution_time) \
-        VALUES (4711, 'from the future', TRUE, x'00', 0)";
+        SELECT 4711, 'from the future', TRUE, checksum, 0 FROM schema_migrations WHERE version = 1";
     backend.sql(note).await.expect("writes");
     let error = Store::open(&backend.config()).await.expect_err("is refused");
-    assert!(matches!(error, OpenError::TooNew { found: 4711, known: 3, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::TooNew { found: 4711, known: 5, .. }), "{error:?}");
     assert!(error.to_string().contains("newer program"), "{error}");
 }
 
 pub async fn a_migration_of_another_text_is_refused(backend: Backend) {
     let store = backend.open().await;
-    backend.damage("UPDATE schema_migrations SET checksum = x'00' WHERE version = 2").await;
+    let other = "UPDATE schema_migrations SET checksum = (SELECT checksum FROM schema_migrations WHERE version = 1) \
+        WHERE version = 2";
+    backend.damage(other).await;
     let error = store.migrate().await.expect_err("is refused");
     assert!(matches!(error, StoreError::Migration { version: 2, .. }), "{error:?}");
 }

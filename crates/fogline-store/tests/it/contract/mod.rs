@@ -5,6 +5,7 @@ mod cascades;
 mod damage;
 mod history;
 mod idempotency;
+mod image_digests;
 mod lease;
 mod load;
 mod migrations;
@@ -44,6 +45,10 @@ macro_rules! backend {
                     lines_come_back_in_order,
                     nobody_rewrites_history,
                     the_queries_of_the_seeds_work_verbatim,
+                }
+                image_digests {
+                    a_digest_is_settled_later_and_loaded_for_ever,
+                    a_digest_that_is_none_is_damage,
                 }
                 lease {
                     an_older_epoch_writes_nothing,
@@ -94,3 +99,4 @@ macro_rules! backend {
 }
 
 backend!(sqlite, crate::backend::Backend::sqlite);
+backend!(postgres, crate::backend::Backend::postgres);

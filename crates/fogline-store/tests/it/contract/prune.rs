@@ -36,14 +36,14 @@ pub async fn the_last_fifty_ended_replicas_are_kept(backend: Backend) {
     world.commit(&changes).await;
 
     let now = world.rows.now();
-    let pruned = world.store.prune(now).await.expect("prunes");
+    let pruned = world.store.prune(&world.lease, now).await.expect("prunes");
     assert_eq!(pruned, Pruned { replicas: 650, ..Pruned::default() });
     let kept = everything(100, async |page| world.store.replicas(crowded.id, &page, true).await).await;
     assert_eq!(kept[0], world.replica, "one that lives is never pruned");
     assert_eq!(kept[1..], ended[650..], "the last ones to end are kept");
     let quiet = everything(100, async |page| world.store.replicas(quiet.id, &page, true).await).await;
     assert_eq!(quiet.len(), 50);
-    assert_eq!(world.store.prune(now).await.expect("prunes"), Pruned::default());
+    assert_eq!(world.store.prune(&world.lease, now).await.expect("prunes"), Pruned::default());
 }
 
 pub async fn keys_and_sessions_go_when_their_time_is_over(backend: Backend) {
@@ -77,7 +77,7 @@ pub async fn keys_and_sessions_go_when_their_time_is_over(backend: Backend) {
         add(&mut changes.sessions, session.id, session);
     }
     world.commit(&changes).await;
-    let pruned = world.store.prune(now).await.expect("prunes");
+    let pruned = world.store.prune(&world.lease, now).await.expect("prunes");
     assert_eq!(pruned, Pruned { replicas: 0, idempotency_keys: 1, sessions: 1 });
     let left = world.store.answered(&[(user_id, "old"), (user_id, "young")]).await.expect("reads");
     assert_eq!(left, [key("young", START.plus(day))]);

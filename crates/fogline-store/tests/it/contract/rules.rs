@@ -28,7 +28,7 @@ pub async fn a_name_is_taken_until_its_deployment_is_deleted(backend: Backend) {
     let twin = world.rows.deployment(&world.user.clone(), "web-api");
     let mut changes = Changes::default();
     add(&mut changes.deployments, twin.id, &twin);
-    refused(world.store.commit(&world.lease, &changes).await, "deployments.name");
+    refused(world.store.commit(&world.lease, &changes).await, backend.words("deployments.name"));
 
     // Somebody else's may have the name.
     let other = world.rows.user("grace");
@@ -65,7 +65,7 @@ pub async fn a_refused_batch_leaves_nothing(backend: Backend) {
     change(&mut changes.deployments, gone.id, &world.deployment, &gone);
     add(&mut changes.users, user.id, &user);
     add(&mut changes.users, twin.id, &twin);
-    refused(world.store.commit(&world.lease, &changes).await, "users.username");
+    refused(world.store.commit(&world.lease, &changes).await, backend.words("users.username"));
     assert_eq!(world.store.user_by_name("grace").await.expect("reads"), None);
     let kept = world.store.deployment(world.deployment.id).await.expect("reads");
     assert_eq!(kept, Some(world.deployment.clone()));
@@ -89,7 +89,7 @@ pub async fn only_a_process_goes_without_an_image(backend: Backend) {
     docker.spec = spec.into();
     let mut changes = Changes::default();
     add(&mut changes.deployments, docker.id, &docker);
-    refused(world.store.commit(&world.lease, &changes).await, "CHECK");
+    refused(world.store.commit(&world.lease, &changes).await, backend.words("CHECK"));
 }
 
 pub async fn a_row_needs_its_parent(backend: Backend) {
@@ -105,7 +105,7 @@ pub async fn a_row_needs_its_parent(backend: Backend) {
     add(&mut batches[2].replicas, adrift.id, &adrift);
     batches[3].history.push(world.rows.history(&orphan, 1, "none", "pending"));
     for changes in batches {
-        refused(world.store.commit(&world.lease, &changes).await, "FOREIGN KEY");
+        refused(world.store.commit(&world.lease, &changes).await, backend.words("FOREIGN KEY"));
     }
 }
 
@@ -114,11 +114,11 @@ pub async fn a_change_of_a_row_that_is_not_there_is_refused(backend: Backend) {
     let ghost = world.rows.replica(&world.deployment.clone(), &world.node.clone());
     let mut changes = Changes::default();
     change(&mut changes.replicas, ghost.id, &ghost, &ghost);
-    refused(world.store.commit(&world.lease, &changes).await, "1 rows of deployment_replicas");
+    refused(world.store.commit(&world.lease, &changes).await, backend.words("1 rows of deployment_replicas"));
     assert_eq!(world.store.replica(ghost.id).await.expect("reads"), None);
 
     // And one that is new must not be there.
     let mut changes = Changes::default();
     add(&mut changes.replicas, world.replica.id, &world.replica);
-    refused(world.store.commit(&world.lease, &changes).await, "deployment_replicas.id");
+    refused(world.store.commit(&world.lease, &changes).await, backend.words("deployment_replicas.id"));
 }

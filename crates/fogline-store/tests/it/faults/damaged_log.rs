@@ -6,7 +6,7 @@ use std::fs;
 use fogline_store::{OpenError, Store};
 
 use crate::backend::Backend;
-use crate::world::{World, add};
+use crate::world::{World, add, lead};
 
 /// What a power cut leaves of three acknowledged commits and the one after them.
 struct Crash {
@@ -71,7 +71,7 @@ async fn a_torn_end_loses_nothing_that_was_acknowledged() {
             assert!(has(&store, name).await, "log {number} has lost {name}");
         }
         assert!(!has(&store, "four").await, "log {number} has half a commit");
-        let lease = store.take_over("next").await.expect("leads");
+        let lease = lead(&store, "next").await;
         store.commit(&lease, &Default::default()).await.expect("goes on");
         store.close().await;
     }

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use fogline_core::cluster::Changes;
-use fogline_store::{CommitError, StoreError};
+use fogline_store::{Candidate, CommitError, StoreError};
 
 use super::child;
 use crate::backend::Backend;
-use crate::world::{World, add};
+use crate::world::{LEASE, World, add, lead};
 
 const ORDERS: &str = "FOGLINE_FSYNC_FAILS";
 
@@ -67,7 +67,7 @@ async fn a_failed_fsync_of_the_log_ends_all_writing() {
         let result = world.store.commit(&world.lease, &Changes::default()).await;
         assert!(matches!(result, Err(CommitError::Io { .. })), "{result:?}");
     }
-    let result = world.store.take_over("again").await;
+    let result = world.store.take_over(&Candidate::new("again", LEASE)).await;
     assert!(matches!(result, Err(StoreError::Io { .. })), "{result:?}");
     assert_eq!(world.store.load().await.expect("reads go on").replicas.len(), 11);
 
@@ -76,7 +76,7 @@ async fn a_failed_fsync_of_the_log_ends_all_writing() {
     let store = backend.open().await;
     let replicas = store.load().await.expect("loads").replicas.len();
     assert!(replicas == 11 || replicas == 21, "{replicas} replicas");
-    let lease = store.take_over("next").await.expect("leads");
+    let lease = lead(&store, "next").await;
     store.commit(&lease, &Changes::default()).await.expect("commits");
 }
 

@@ -24,7 +24,7 @@ use super::child;
 use super::lost_writes::{Chance, Disk, Entry, Image};
 use crate::backend::Backend;
 use crate::rows::{Rows, START};
-use crate::world::{add, change, remove};
+use crate::world::{add, change, lead, remove};
 
 const TEST: &str = "faults::power_cut::every_acknowledged_commit_outlives_a_power_cut";
 const FILE: &str = "FOGLINE_STORE_TEST_FILE";
@@ -122,7 +122,7 @@ async fn commit_until_killed() {
         let store = Store::open(&config).await.expect("opens");
         store.migrate().await.expect("migrates");
         let first = last_commit(&store).await.expect("reads").map_or(0, |last| last + 1);
-        let lease = store.take_over(&format!("{} from {first}", std::process::id())).await.expect("leads");
+        let lease = lead(&store, &format!("{} from {first}", std::process::id())).await;
         println!("{LEADS}{}", lease.epoch);
         let mut number = first;
         while number == first || !number.is_multiple_of(CLOSED_EVERY) {
@@ -268,7 +268,7 @@ async fn check(image: &Image, promised: Promised) -> Result<(), Finding> {
     let store = Store::open(&backend.config()).await.map_err(|error| Finding::Refused(error.to_string()))?;
     let refused = |error: &dyn ToString| Finding::Refused(error.to_string());
     store.migrate().await.map_err(|error| refused(&error))?;
-    let lease = store.take_over("after the power cut").await.map_err(|error| refused(&error))?;
+    let lease = lead(&store, "after the power cut").await;
     let found = last_commit(&store).await.map_err(Finding::Refused)?;
     if found < promised.commit || lease.epoch <= promised.epoch {
         return Err(Finding::Lost { promised, found, epoch: lease.epoch });

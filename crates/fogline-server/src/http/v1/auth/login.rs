@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/login`. The seeds' door answers with the same function.
+//! `POST /api/v1/auth/login`. The seeds' door answers with the same handler.
 //!
 //! Invariant: a refused login tells nothing of which part was wrong, in words or in time, and costs the next one a
 //! pause.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use fogline_api::http::{LoginRequest, Problem, ProblemKind, TokenResponse};
+use fogline_api::http::{LoginRequest, ProblemKind, TokenResponse};
 use fogline_core::command::{Command, Outcome, Request};
 use fogline_core::record::UserRecord;
 
@@ -16,17 +16,13 @@ use crate::http::answer::unexpected;
 use crate::http::app::{App, Http};
 use crate::http::extract::{OpenBody, Remote};
 use crate::http::problem::{ApiError, ApiResult, shown};
+use crate::http::problem_docs::LoginProblems;
 
 /// Trades name and password for tokens.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", operation_id = "login", tag = "auth",
     request_body = LoginRequest,
-    responses(
-        (status = 200, description = "Tokens", body = TokenResponse),
-        (status = 400, description = "A field cannot be accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "Refused", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many refused logins", body = Problem, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, description = "Tokens", body = TokenResponse), LoginProblems),
     security(()),
 )]
 pub async fn handler(
@@ -34,17 +30,9 @@ pub async fn handler(
     remote: Remote,
     OpenBody(body): OpenBody<LoginRequest>,
 ) -> ApiResult<Json<TokenResponse>> {
-    login(&app, remote, body).await.map(Json)
-}
-
-/// Checks a password and opens a session.
-///
-/// # Errors
-/// 401 for whatever is wrong, 429 after too many of those.
-pub async fn login(app: &Http, remote: Remote, body: LoginRequest) -> ApiResult<TokenResponse> {
     let now = app.shared.clock.now();
     let attempt = app.throttle.begin(&body.username, remote.ip(), now).map_err(too_many)?;
-    let user = match checked(app, &body.username, body.password).await {
+    let user = match checked(&app, &body.username, body.password).await {
         Ok(user) => user,
         Err(error) => {
             app.throttle.withdrawn(attempt);
@@ -52,7 +40,7 @@ pub async fn login(app: &Http, remote: Remote, body: LoginRequest) -> ApiResult<
         }
     };
     let Some(user) = user else {
-        note_refusal(app, remote, &body.username).await;
+        note_refusal(&app, remote, &body.username).await;
         let detail = "user name or password is wrong, or the user is disabled";
         return Err(ApiError::new(ProblemKind::LoginRefused, detail));
     };
@@ -63,7 +51,7 @@ pub async fn login(app: &Http, remote: Remote, body: LoginRequest) -> ApiResult<
     let command = Command::OpenSession { user_id: user.id, refresh_hash: refresh.hash(), expires_at };
     let request = Request { remote: remote.text(), ..Request::system(command) };
     match app.shared.writer.submit(request).await?.outcome {
-        Outcome::SessionOpened { session_id } => super::tokens(app, user.id, session_id, &refresh),
+        Outcome::SessionOpened { session_id } => super::tokens(&app, user.id, session_id, &refresh).map(Json),
         other => Err(unexpected(&other)),
     }
 }

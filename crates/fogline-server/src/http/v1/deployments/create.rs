@@ -1,4 +1,4 @@
-//! `POST /api/v1/deployments`. The seeds' door answers with the same function.
+//! `POST /api/v1/deployments`. The seeds' door answers with the same handler.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use fogline_core::spec::DeploymentSpec;
 use fogline_core::state::DeploymentStatus;
 
 use crate::http::answer::{Changed, unexpected};
-use crate::http::app::{App, Http};
+use crate::http::app::App;
 use crate::http::extract::{Body, Caller};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
@@ -24,20 +24,13 @@ use crate::http::problem_docs::ChangeProblems;
 pub async fn handler(
     State(app): State<App>,
     caller: Caller,
-    body: Body<DeploymentSpec>,
+    Body { value, key }: Body<DeploymentSpec>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    create(&app, &caller, body).await
-}
-
-/// Adds a deployment and answers `pending`, whatever has become of it by then.
-///
-/// # Errors
-/// When a field, the name or the quota does not allow it.
-pub async fn create(app: &Http, caller: &Caller, body: Body<DeploymentSpec>) -> ApiResult<Changed<OperationResponse>> {
-    let command = Command::Deploy { spec: Arc::new(body.value) };
-    let done = app.shared.writer.submit(caller.request(command, body.key)).await?;
+    let command = Command::Deploy { spec: Arc::new(value) };
+    let done = app.shared.writer.submit(caller.request(command, key)).await?;
     let Outcome::Deployed { deployment_id, replicas } = done.outcome else { return Err(unexpected(&done.outcome)) };
     let message = format!("Deployment queued. Use /status/{deployment_id} to track progress.");
+    // Whatever has become of it by now.
     let body = super::operation(deployment_id, DeploymentStatus::Pending, replicas, message);
     let location = Some(format!("/api/v1/deployments/{deployment_id}"));
     Ok(Changed { location, ..Changed::accepted(body, done.replayed) })

@@ -1,4 +1,4 @@
-//! `DELETE /api/v1/deployments/{id}`. The seeds' door answers with the same function.
+//! `DELETE /api/v1/deployments/{id}`. The seeds' doors answer with the same handler.
 
 use axum::extract::State;
 use fogline_api::http::OperationResponse;
@@ -7,7 +7,7 @@ use fogline_core::state::DeploymentStatus;
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Caller, NoBody, PathId, deployment_to_change};
+use crate::http::extract::{Caller, NoBody, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
@@ -24,19 +24,10 @@ pub async fn handler(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    body: NoBody,
+    NoBody { key }: NoBody,
 ) -> ApiResult<Changed<OperationResponse>> {
-    delete(&app, &caller, &id, body).await
-}
-
-/// Deletes a deployment.
-///
-/// # Errors
-/// When it is not the caller's to delete.
-pub async fn delete(app: &App, caller: &Caller, id: &str, body: NoBody) -> ApiResult<Changed<OperationResponse>> {
-    let key = body.key;
-    let deployment_id = deployment_to_change(app, caller, id, key.as_ref()).await?;
-    let done = app.shared.writer.submit(caller.request(Command::DeleteDeployment { deployment_id }, key)).await?;
+    let command = |deployment_id| Command::DeleteDeployment { deployment_id };
+    let done = super::change(&app, &caller, &id, key, command).await?;
     let Outcome::DeploymentDeleted { deployment_id } = done.outcome else { return Err(unexpected(&done.outcome)) };
     let message = "Deployment deleted; its replicas are being stopped".to_owned();
     Ok(Changed::ok(super::operation(deployment_id, DeploymentStatus::Deleted, 0, message), done.replayed))

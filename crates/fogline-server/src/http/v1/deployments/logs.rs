@@ -90,7 +90,7 @@ pub async fn of_replica(
 }
 
 /// A replica of this deployment: the id of somebody else's is as good as none.
-async fn replica_of(app: &Http, deployment: &DeploymentRecord, id: &str) -> ApiResult<ReplicaRecord> {
+pub(super) async fn replica_of(app: &Http, deployment: &DeploymentRecord, id: &str) -> ApiResult<ReplicaRecord> {
     let not_found = || ApiError::not_found("replica", id);
     let parsed: ReplicaId = id.parse().map_err(|_| not_found())?;
     let found = app.shared.store.replica(parsed).await?;

@@ -1,4 +1,4 @@
-//! `POST /api/v1/deployments/{id}/scale`. The seeds' door answers with the same function.
+//! `POST /api/v1/deployments/{id}/scale`. The seeds' door answers with the same handler.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use fogline_core::state::DeploymentStatus;
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Body, Caller, PathId, deployment_to_change};
+use crate::http::extract::{Body, Caller, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
@@ -27,24 +27,10 @@ pub async fn handler(
     State(app): State<App>,
     caller: Caller,
     PathId(id): PathId,
-    body: Body<ScaleRequest>,
-) -> ApiResult<Changed<OperationResponse>> {
-    scale(&app, &caller, &id, body).await
-}
-
-/// Sets the number of replicas.
-///
-/// # Errors
-/// When the number is out of range, the deployment's status does not allow it, or there is not enough room.
-pub async fn scale(
-    app: &App,
-    caller: &Caller,
-    id: &str,
     Body { value, key }: Body<ScaleRequest>,
 ) -> ApiResult<Changed<OperationResponse>> {
-    let deployment_id = deployment_to_change(app, caller, id, key.as_ref()).await?;
-    let command = Command::ScaleDeployment { deployment_id, replicas: value.replicas };
-    let done = app.shared.writer.submit(caller.request(command, key)).await?;
+    let command = |deployment_id| Command::ScaleDeployment { deployment_id, replicas: value.replicas };
+    let done = super::change(&app, &caller, &id, key, command).await?;
     let Outcome::Scaled { deployment_id, status, from, to } = done.outcome else {
         return Err(unexpected(&done.outcome));
     };

@@ -6,7 +6,7 @@ use fogline_core::command::{Command, Outcome};
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Caller, NoBody, PathId, deployment_to_change};
+use crate::http::extract::{Caller, NoBody, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
@@ -25,8 +25,8 @@ pub async fn handler(
     PathId(id): PathId,
     NoBody { key }: NoBody,
 ) -> ApiResult<Changed<OperationResponse>> {
-    let deployment_id = deployment_to_change(&app, &caller, &id, key.as_ref()).await?;
-    let done = app.shared.writer.submit(caller.request(Command::StartDeployment { deployment_id }, key)).await?;
+    let command = |deployment_id| Command::StartDeployment { deployment_id };
+    let done = super::change(&app, &caller, &id, key, command).await?;
     let Outcome::DeploymentStarted { deployment_id, status, replicas } = done.outcome else {
         return Err(unexpected(&done.outcome));
     };

@@ -7,7 +7,7 @@ use fogline_core::state::DeploymentStatus;
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Caller, NoBody, PathId, deployment_to_change};
+use crate::http::extract::{Caller, NoBody, PathId};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
@@ -26,8 +26,8 @@ pub async fn handler(
     PathId(id): PathId,
     NoBody { key }: NoBody,
 ) -> ApiResult<Changed<OperationResponse>> {
-    let deployment_id = deployment_to_change(&app, &caller, &id, key.as_ref()).await?;
-    let done = app.shared.writer.submit(caller.request(Command::StopDeployment { deployment_id }, key)).await?;
+    let command = |deployment_id| Command::StopDeployment { deployment_id };
+    let done = super::change(&app, &caller, &id, key, command).await?;
     let Outcome::DeploymentStopped { deployment_id, replicas } = done.outcome else {
         return Err(unexpected(&done.outcome));
     };

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use fogline_core::command::{Command, Outcome};
-use fogline_core::id::NodeId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -39,11 +38,8 @@ pub async fn handler(
     Params(query): Params<Query>,
     NoBody { key }: NoBody,
 ) -> ApiResult<Gone> {
-    // An id is not looked up first: core answers a repeated request even when the node is gone.
-    let node_id = match id.parse::<NodeId>() {
-        Ok(id) => id,
-        Err(_) => super::find(&app, &id).await?.id,
-    };
+    // Core answers a repeated request even when the node is gone.
+    let node_id = super::find_id(&app, &id).await?;
     let command = Command::DeleteNode { node_id, force: query.force };
     let done = app.shared.writer.submit(caller.request(command, key)).await?;
     match done.outcome {

@@ -7,28 +7,33 @@ pub mod patch;
 pub mod stop_unlisted;
 
 use fogline_api::http::NodeResponse;
+use fogline_core::Cluster;
 use fogline_core::id::NodeId;
 use fogline_core::record::NodeRecord;
 
 use crate::http::app::Http;
+use crate::http::extract::canonical_id;
 use crate::http::present;
 use crate::http::problem::{ApiError, ApiResult};
 
 /// The node that `id` means, by id or by name.
 async fn find(app: &Http, id: &str) -> ApiResult<NodeRecord> {
-    let not_found = || ApiError::not_found("node", id);
-    let node_id = match id.parse::<NodeId>() {
-        Ok(id) => id,
-        Err(_) => {
-            let name = id.to_owned();
-            let named = move |cluster: &fogline_core::Cluster| {
-                let table = cluster.nodes();
-                table.record(table.index_named(&name)?).map(|record| record.id)
-            };
-            app.shared.writer.view(move |cluster, _| named(cluster)).await?.ok_or_else(not_found)?
-        }
+    let node_id = find_id(app, id).await?;
+    app.shared.store.node(node_id).await?.ok_or_else(|| ApiError::not_found("node", id))
+}
+
+/// The id of the node that `id` means. An id is not looked up: there may be no node with it.
+async fn find_id(app: &Http, id: &str) -> ApiResult<NodeId> {
+    if let Some(id) = canonical_id(id) {
+        return Ok(id);
+    }
+    let name = id.to_owned();
+    let named = move |cluster: &Cluster| {
+        let table = cluster.nodes();
+        table.record(table.index_named(&name)?).map(|record| record.id)
     };
-    app.shared.store.node(node_id).await?.ok_or_else(not_found)
+    let found = app.shared.writer.view(move |cluster, _| named(cluster)).await?;
+    found.ok_or_else(|| ApiError::not_found("node", id))
 }
 
 /// A node as it is shown.

@@ -1,0 +1,1 @@
+ALTER TABLE deployment_revisions DROP COLUMN image_digest;
