@@ -128,7 +128,17 @@ fn the_agent_gets_nothing_of_the_environment_but_its_settings() {
     let names: BTreeSet<&str> =
         environ.split_terminator('\0').filter_map(|variable| Some(variable.split_once('=')?.0)).collect();
     let known = ["PATH", "LANG", "LC_ALL", "TZ"];
-    let settings = ["FOGLINE_AGENT_ADDRESS", "FOGLINE_AGENT_PORTS", "FOGLINE_LOG_FORMAT", "FOGLINE_LOG_LEVEL"];
+    let settings = [
+        "FOGLINE_AGENT_ADDRESS",
+        "FOGLINE_AGENT_ALLOWED_MOUNTS",
+        "FOGLINE_AGENT_DOCKER",
+        "FOGLINE_AGENT_IMAGE_GC_DISK_PERCENT",
+        "FOGLINE_AGENT_IMAGE_GC_H",
+        "FOGLINE_AGENT_PORTS",
+        "FOGLINE_AGENT_REGISTRY_AUTH",
+        "FOGLINE_LOG_FORMAT",
+        "FOGLINE_LOG_LEVEL",
+    ];
     assert!(names.iter().all(|name| known.contains(name) || settings.contains(name)), "{names:?}");
     assert!(settings.iter().all(|name| names.contains(name)), "{names:?}");
     assert!(environ.contains("FOGLINE_LOG_LEVEL=debug") && !environ.contains("of-somebody"), "{names:?}");

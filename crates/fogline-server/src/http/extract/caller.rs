@@ -6,8 +6,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use fogline_api::http::ProblemKind;
 use fogline_core::command::{Actor, Command, IdempotencyKey, Request};
 use fogline_core::id::{SessionId, UserId};
@@ -110,8 +110,10 @@ impl FromRequestParts<App> for Caller {
                 Ok(caller)
             }
             Err(error) => {
-                // Guessing tokens is hopeless, and should not cost the database much either.
-                if let Some(ip) = remote.ip() {
+                // Guessing tokens is hopeless, and should not cost the database much either. Who could not be looked up
+                // because the database is away has guessed nothing.
+                let refused = error.problem().status == StatusCode::UNAUTHORIZED.as_u16();
+                if let Some(ip) = remote.ip().filter(|_| refused) {
                     app.limits.admit(Asker::Stranger(ip), now)?;
                 }
                 Err(error)
