@@ -75,6 +75,8 @@ ids! {
     HistoryId,
     /// A line of the audit log.
     AuditId,
+    /// A scaling policy.
+    PolicyId,
     /// A login, which lives as long as its refresh token.
     SessionId,
 }

@@ -13,6 +13,7 @@ pub mod placement;
 pub mod planner;
 pub mod quantity;
 pub mod record;
+pub mod scaling;
 pub mod settings;
 pub mod spec;
 pub mod state;

@@ -4,6 +4,7 @@
 //! shim (`fogline shim DIR`) starts before any thread, runtime or logging does.
 
 mod agent_process;
+mod backtest;
 mod cli;
 mod command;
 mod credentials;

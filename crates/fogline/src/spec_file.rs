@@ -55,7 +55,7 @@ pub fn load(path: &Path) -> Outcome<Vec<Loaded>> {
     Err(failure.hint("nothing was sent; `fogline schema` describes what a spec may say"))
 }
 
-fn read(path: &Path, is_stdin: bool, shown: &str) -> Outcome<String> {
+pub fn read(path: &Path, is_stdin: bool, shown: &str) -> Outcome<String> {
     let failed = |error: std::io::Error| {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failure };
         Failure::new(exit, format!("cannot read {shown}")).because(error)
@@ -94,7 +94,7 @@ fn parse(text: &str, shown: &str) -> Outcome<Vec<DeploymentSpec>> {
 }
 
 /// The parser's messages without the names of Rust's types.
-struct Plain;
+pub struct Plain;
 
 impl MessageFormatter for Plain {
     fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
@@ -112,7 +112,7 @@ impl MessageFormatter for Plain {
 }
 
 /// The place and the mistake once: where lines of the file are shown, the first line says nothing more than they do.
-fn without_repetition(rendered: &str) -> &str {
+pub fn without_repetition(rendered: &str) -> &str {
     match rendered.split_once('\n') {
         Some((_, lines)) if lines.contains("-->") => lines,
         _ => rendered.strip_prefix("error: ").unwrap_or(rendered),

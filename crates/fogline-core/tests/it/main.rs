@@ -2,6 +2,7 @@
 
 mod guards;
 mod properties;
+mod scaling;
 mod script;
 mod scripts;
 mod world;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod apply;
+mod backtest;
 mod backup;
 mod completions;
 mod config;
@@ -76,6 +77,8 @@ pub enum Command {
     Exec(exec::ExecArgs),
     /// Say why a deployment is where it is, or why it does not fit
     Explain(explain::ExplainArgs),
+    /// Try a scaling policy on a recorded load, without a server
+    Backtest(backtest::BacktestArgs),
     /// Start a stopped or failed deployment
     Start(start::StartArgs),
     /// Stop every replica and keep the deployment
@@ -124,6 +127,7 @@ impl Command {
             Self::Logs(args) => logs::run(args, environment).await,
             Self::Exec(args) => exec::run(args, environment).await,
             Self::Explain(args) => explain::run(args, environment).await,
+            Self::Backtest(args) => backtest::run(&args, environment),
             Self::Start(args) => start::run(args, environment).await,
             Self::Stop(args) => stop::run(args, environment).await,
             Self::Delete(args) => delete::run(args, environment).await,

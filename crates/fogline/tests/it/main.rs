@@ -1,6 +1,7 @@
 //! The program as a user meets it: real processes, real sockets, real files. One binary, so that it links once.
 
 mod api;
+mod backtest;
 mod backup;
 mod calls;
 mod chaos;

@@ -1,0 +1,156 @@
+//! The strategies: one file each, joined by a closed enum.
+//!
+//! A strategy reads the inputs and its own memory and votes. Must never see another strategy's vote, or set the count.
+
+pub(crate) mod cron;
+pub(crate) mod idle;
+mod load_score;
+mod rules;
+pub(crate) mod schedule;
+mod target;
+
+use std::collections::BTreeSet;
+
+use super::inputs::Inputs;
+use super::policy::{LoadScoreSpec, Policy, PolicySpec, TargetSpec};
+use super::sample::Sample;
+use super::state::{PolicyMemory, PolicyRecent};
+use super::vote::{StrategyKind, Vote};
+use crate::time::Timestamp;
+
+pub use load_score::LoadScore;
+pub use schedule::{Transition, TransitionKind, preview};
+
+/// What a strategy of one policy looks at.
+pub(crate) struct Context<'a> {
+    pub inputs: &'a Inputs,
+    pub policy: &'a Policy,
+    pub now: Timestamp,
+}
+
+impl Context<'_> {
+    /// The fresh value of a metric.
+    fn value(&self, metric: &str) -> Option<f64> {
+        self.inputs.readings.get(metric)?.fresh(self.now).map(|point| point.value)
+    }
+
+    /// Why a metric has no fresh value.
+    fn lacking(&self, metric: &str) -> String {
+        match self.inputs.readings.get(metric).map(|reading| reading.judged(self.now)) {
+            None | Some(Sample::Missing) => format!("{metric} is missing"),
+            Some(Sample::Stale { at, .. }) => {
+                format!("{metric} is stale, {} s old", self.now.since(at).as_secs())
+            }
+            Some(Sample::Error { reason }) => format!("{metric} cannot be read: {reason}"),
+            Some(Sample::Value { .. }) => format!("{metric} has a value"),
+        }
+    }
+
+    /// Whether somebody else measured the metric.
+    fn is_external(&self, metric: &str) -> bool {
+        self.inputs.readings.get(metric).is_some_and(|reading| reading.source.is_external())
+    }
+
+    /// A figure as people read it.
+    #[expect(clippy::unused_self, reason = "reads as one of the context's words")]
+    fn shown(&self, value: f64) -> String {
+        shown(value)
+    }
+}
+
+/// A figure with at most two places after the point.
+pub(crate) fn shown(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A moment as people read it, to the second.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let micros = at.as_micros();
+    Timestamp::from_micros(micros - micros.rem_euclid(1_000_000)).to_string().replace(".000000Z", "Z")
+}
+
+/// Rounded up to a count, without the noise of binary fractions: 3 · 1.1 / 1.1 is 3.
+pub(crate) fn ceil(value: f64) -> u32 {
+    // `as` saturates: what is below 0 is 0, what is too large is the largest.
+    (value - 1e-9 * value.abs().max(1.0)).ceil().max(0.0) as u32
+}
+
+/// The strategies that vote by metrics.
+enum Strategy<'a> {
+    Rules,
+    LoadScore(&'a LoadScoreSpec),
+    Target(&'a TargetSpec),
+}
+
+impl Strategy<'_> {
+    fn kind(&self) -> StrategyKind {
+        match self {
+            Self::Rules => StrategyKind::Rules,
+            Self::LoadScore(_) => StrategyKind::LoadScore,
+            Self::Target(_) => StrategyKind::Target,
+        }
+    }
+
+    fn vote(&self, context: &Context<'_>, memory: &mut PolicyMemory, recent: &mut PolicyRecent) -> Vote {
+        match self {
+            Self::Rules => rules::vote(context, memory),
+            Self::LoadScore(spec) => load_score::vote(context, spec, memory),
+            Self::Target(spec) => target::vote(context, spec, memory, recent),
+        }
+    }
+}
+
+fn strategies(spec: &PolicySpec) -> impl Iterator<Item = Strategy<'_>> {
+    let rules = !spec.scale_up_rules.is_empty() || !spec.scale_down_rules.is_empty();
+    let rules = rules.then_some(Strategy::Rules);
+    let score = spec.load_score.as_ref().map(Strategy::LoadScore);
+    rules.into_iter().chain(score).chain(spec.targets.iter().map(Strategy::Target))
+}
+
+/// The votes of a policy's metric strategies. A target that sleeps has no load to speak of: they abstain.
+pub(crate) fn votes(context: &Context<'_>, memory: &mut PolicyMemory, recent: &mut PolicyRecent) -> Vec<Vote> {
+    let asleep = context.policy.spec().scale_to_zero && context.inputs.replicas.current == 0;
+    strategies(context.policy.spec())
+        .map(|strategy| {
+            if asleep {
+                return Vote::new(context.policy.id(), strategy.kind(), "the target sleeps");
+            }
+            strategy.vote(context, memory, recent)
+        })
+        .collect()
+}
+
+/// Forgets the clocks and windows of conditions that the policy does not name any more.
+pub(crate) fn forget_what_is_gone(spec: &PolicySpec, memory: &mut PolicyMemory, recent: &mut PolicyRecent) {
+    let most = spec.scale_up_rules.len() + spec.scale_down_rules.len() + spec.idle.activation.len() + 2;
+    if memory.clocks.len() > most
+        || recent.points.len() > spec.targets.len()
+        || memory.panics.len() > spec.targets.len()
+    {
+        let mut keys: BTreeSet<String> = BTreeSet::new();
+        keys.extend(spec.scale_up_rules.iter().map(|rule| rules::key("up", rule)));
+        keys.extend(spec.scale_down_rules.iter().map(|rule| rules::key("down", rule)));
+        keys.extend(spec.idle.activation.iter().map(|one| idle::key(&one.metric, one.activation)));
+        if spec.load_score.is_some() {
+            keys.extend([load_score::CPU_CLOCK.to_owned(), load_score::MEMORY_CLOCK.to_owned()]);
+        }
+        memory.clocks.retain(|key, _| keys.contains(key));
+        let named = |metric: &String| spec.targets.iter().any(|target| target.metric == *metric);
+        recent.points.retain(|metric, _| named(metric));
+        memory.panics.retain(|metric, _| named(metric));
+    }
+}
+
+/// Every metric that a policy names.
+pub(crate) fn metrics(spec: &PolicySpec, names: &mut BTreeSet<String>) {
+    let rules = spec.scale_up_rules.iter().chain(&spec.scale_down_rules);
+    names.extend(rules.map(|rule| rule.metric.clone()));
+    names.extend(spec.targets.iter().map(|target| target.metric.clone()));
+    if spec.scale_to_zero {
+        names.extend(spec.idle.activation.iter().map(|one| one.metric.clone()));
+    }
+    if spec.load_score.is_some() {
+        names.extend(load_score::METRICS.iter().map(|metric| (*metric).to_owned()));
+    }
+}
