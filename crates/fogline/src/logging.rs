@@ -18,6 +18,8 @@ pub fn start(settings: &Settings) -> Outcome {
             .because(error)
             .hint("accepted: error, warn, info, debug, trace, or a filter such as info,fogline_server=debug")
     })?;
+    // At `trace` it writes whole requests, and with them the environment of replicas.
+    let filter = filter.add_directive("bollard=info".parse().expect("a directive"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if settings.get("log.format").value == "json" {
         builder.json().try_init()

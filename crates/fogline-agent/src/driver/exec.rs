@@ -1,6 +1,7 @@
 //! A command in a replica that runs: what is asked of a driver, what it answers, and the bound on its output.
 //!
-//! Invariant: a command that is answered with [`ExecError::TimedOut`] was killed, with what it has started.
+//! Invariant: a command that is answered with [`ExecError::TimedOut`] was killed, with what it has started, where the
+//! agent can see its processes.
 
 use std::time::Duration;
 
@@ -41,8 +42,11 @@ pub enum ExecError {
     /// Nothing to run it in.
     #[error("replica {0} does not run on this agent, so no command can be run in it")]
     NotRunning(ReplicaId),
-    /// It took too long, and was killed.
-    #[error("the command was still running after {deadline_s} s and was killed; give it more time or less to do")]
+    /// It took too long, and was killed where the agent can see its processes.
+    #[error(
+        "the command was still running after {deadline_s} s, and what the agent could see of it was killed; give it \
+         more time or less to do"
+    )]
     TimedOut {
         /// How long it had, rounded up.
         deadline_s: u64,

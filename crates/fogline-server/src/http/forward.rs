@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fogline_api::http::ProblemKind;
+use futures_util::StreamExt;
 use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -114,7 +115,10 @@ async fn pass_on(app: &App, leader: &Arc<Leader>, request: Request) -> Result<Re
         Ok(mut response) => {
             measure(app, "answered");
             drop_hop_headers(response.headers_mut());
-            Ok(response.map(Body::new))
+            // One that is followed has no end of its own, and a frozen leader would never send one.
+            let (leadership, leader) = (app.shared.leadership.clone(), Arc::clone(leader));
+            let left = async move { leadership.left(&leader).await };
+            Ok(response.map(|body| Body::from_stream(Body::new(body).into_data_stream().take_until(Box::pin(left)))))
         }
         Err(error) if is_too_long(&error) => Err(too_large()),
         Err(error) => {

@@ -33,7 +33,7 @@ const AWAY: Duration = Duration::from_secs(5);
 /// How long reads may keep the writer from its next batch, but for one that is slower by itself.
 const READ_LIMIT: Duration = Duration::from_millis(5);
 
-/// How long a write that nobody waits for is put off after one that found the disk full.
+/// How long a write that nobody waits for is put off after one that found the disk full, or whose end is not known.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a write that nobody waits for is put off after one that did not reach the database.
@@ -41,6 +41,9 @@ const AWAY_PAUSE: Duration = Duration::from_millis(250);
 
 /// How often in a row the database may refuse what the writer itself wants before it gives up.
 const MAX_CONTRADICTIONS: u32 = 3;
+
+/// How many commits in a row may end in a way that is not known before the term is over.
+const MAX_UNKNOWN: u32 = 5;
 
 /// What a writer works with.
 pub(crate) struct WriterParts {
@@ -75,6 +78,8 @@ pub(crate) struct WriterTask {
     /// Until when only a command makes the writer try again to write.
     paused_until: Option<Timestamp>,
     contradictions: u32,
+    /// Commits since the last one that landed of which nobody knows whether they have.
+    unknown: u32,
 }
 
 impl WriterTask {
@@ -105,6 +110,7 @@ impl WriterTask {
             unsettled: true,
             paused_until: None,
             contradictions: 0,
+            unknown: 0,
         };
         (desk, task)
     }
@@ -318,6 +324,7 @@ impl WriterTask {
         }
         self.paused_until = None;
         self.contradictions = 0;
+        self.unknown = 0;
         Ok(())
     }
 
@@ -358,7 +365,15 @@ impl WriterTask {
             CommitError::Unknown { detail } => {
                 tracing::error!(detail, "whether a batch was saved is not known: the cluster is loaded again");
                 answer_all(std::mem::take(waiting), &WriteError::OutcomeUnknown);
+                self.unknown += 1;
+                if self.unknown >= MAX_UNKNOWN {
+                    let detail =
+                        format!("of {MAX_UNKNOWN} writes in a row it is not known whether they landed: {detail}");
+                    return Err(Stopped::Store(StoreError::Unavailable { detail }));
+                }
                 self.reload().await?;
+                // What lasts must not make this go round without a rest.
+                self.paused_until = Some(self.clock.now().plus(FULL_PAUSE));
                 Ok(None)
             }
             CommitError::Io { detail } => {

@@ -2,7 +2,7 @@
 ALTER TABLE leader ADD COLUMN http_address TEXT NOT NULL DEFAULT '';
 ALTER TABLE leader ADD COLUMN agent_address TEXT NOT NULL DEFAULT '';
 ALTER TABLE leader ADD COLUMN lease_ms BIGINT NOT NULL DEFAULT 0 CHECK (lease_ms >= 0);
--- The timeline of the write-ahead log at the last take-over; none where a restore has made the row.
+-- The timeline of the write-ahead log at the last take-over or restore; none in a row that is older than this column.
 ALTER TABLE leader ADD COLUMN timeline BIGINT;
 
 -- All servers of a cluster have the same keys. The first one says which: one row, there before anybody leads.

@@ -19,10 +19,22 @@ use super::{PostgresStore, migrate};
 use crate::error::StoreError;
 use crate::lease::{Candidate, Incumbent, KeysPinned, Lease, TakeOver};
 
+/// The timeline of the write-ahead log.
+macro_rules! timeline {
+    () => {
+        "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint"
+    };
+}
+
+/// For a row that no take-over has made: one that a copy may be promoted over before the first.
+pub(super) const SET_TIMELINE: &str = concat!("UPDATE leader SET timeline = ", timeline!());
+
 /// The first take-over makes the row, and with it the cluster's id. The clock is read after the row is locked, so of two
 /// at once one finds the other's lease.
-const TAKE_OVER: &str = "WITH log AS (SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)) \
-        ::bit(32)::bigint AS timeline) \
+const TAKE_OVER: &str = concat!(
+    "WITH log AS (SELECT ",
+    timeline!(),
+    " AS timeline) \
     INSERT INTO leader (singleton, cluster_id, epoch, holder, revision, renewed_at, http_address, agent_address, lease_ms, \
         timeline) \
     SELECT 1, gen_random_uuid(), $5 + 1, $1, 1, clock_timestamp(), $2, $3, $4, log.timeline FROM log \
@@ -34,7 +46,8 @@ const TAKE_OVER: &str = "WITH log AS (SELECT ('x' || substr(pg_walfile_name(pg_c
         http_address = excluded.http_address, agent_address = excluded.agent_address, lease_ms = excluded.lease_ms, \
         timeline = excluded.timeline \
     WHERE leader.renewed_at + leader.lease_ms * interval '1 millisecond' <= clock_timestamp() \
-    RETURNING cluster_id, epoch, revision";
+    RETURNING cluster_id, epoch, revision"
+);
 
 const INCUMBENT: &str = "SELECT epoch, holder, http_address, agent_address, revision, greatest(0, (extract(epoch FROM \
     renewed_at + lease_ms * interval '1 millisecond' - clock_timestamp()) * 1000000)::bigint) FROM leader";

@@ -1,9 +1,11 @@
 //! The one connection that writes, and what is known of the last write.
 //!
-//! A commit whose answer is lost may be on its way still: bytes that a closed socket has not sent yet are delivered when
-//! the network is whole again, however late. So each commit shows the revision that it comes after, and before anything
-//! is read or written on top of a lost one, [`Writer::settle`] takes a revision of its own: the lost commit has landed
-//! before that, or it never does. Invariant: `seen` is the revision of the leader's row, or nothing was promised on it.
+//! A commit whose answer is lost may be on its way still: bytes that a closed socket has not sent yet are delivered
+//! when the network is whole again, however late. So each commit shows the revision that it comes after, and before
+//! anything is read or written on top of a lost one, [`Writer::settle`] takes a revision of its own: the lost commit
+//! has landed before that, or it never does. A copy that was promoted without the last commits gives no revision: what
+//! it has lost must not be hidden by one more. Invariant: `seen` is the revision of the leader's row, or nothing was
+//! promised on it.
 //! Tests: `tests/it/faults/postgres_connection.rs`.
 
 use std::time::Duration;
@@ -27,7 +29,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(1);
 
 const SETTLE: &str = "UPDATE leader SET revision = revision + 1 WHERE epoch = $1 AND holder = $2 AND lease_ms > 0 \
-    RETURNING revision";
+    AND revision >= $3 RETURNING revision";
 
 pub(super) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
@@ -51,13 +53,15 @@ pub(super) struct Writer {
     connection: Option<(PgConnection, Instant)>,
     /// The last revision of this right that is known for sure.
     seen: Option<(Right, i64)>,
+    /// The highest revision that this right was ever given: a database with a lower one has lost something.
+    given: Option<(Right, i64)>,
     /// The right by which something was written whose answer has not come.
     doubtful: Option<Right>,
 }
 
 impl Writer {
     pub(super) const fn new(config: PostgresConfig) -> Self {
-        Self { config, connection: None, seen: None, doubtful: None }
+        Self { config, connection: None, seen: None, given: None, doubtful: None }
     }
 
     /// Runs one statement, which is one transaction. Whoever stops waiting leaves no connection behind that could mix up
@@ -117,7 +121,7 @@ impl Writer {
             Some(row) => row.try_get(0).map_err(|error| Failure::after(&error))?,
             None => None,
         };
-        self.seen = revision.map(|revision| (right.clone(), revision));
+        self.remember(right, revision);
         Ok(revision)
     }
 
@@ -141,15 +145,24 @@ impl Writer {
     }
 
     async fn take_revision(&mut self, right: &Right) -> Result<Option<i64>, Failure> {
-        let row = self.run(sqlx::query(SETTLE).bind(right.epoch).bind(right.holder.clone())).await?;
+        let given = self.given.as_ref().filter(|(to, _)| to == right).map_or(0, |(_, revision)| *revision);
+        let row = self.run(sqlx::query(SETTLE).bind(right.epoch).bind(right.holder.clone()).bind(given)).await?;
         let revision = row.map(|row| row.try_get(0)).transpose().map_err(|error| Failure::after(&error))?;
-        self.seen = revision.map(|revision| (right.clone(), revision));
+        self.remember(right, revision);
         Ok(revision)
+    }
+
+    /// What the database has said of this right; nothing where it is worth nothing there.
+    fn remember(&mut self, right: &Right, revision: Option<i64>) {
+        self.seen = revision.map(|revision| (right.clone(), revision));
+        if self.seen.is_some() {
+            self.given.clone_from(&self.seen);
+        }
     }
 
     /// What a take-over has given.
     pub(super) fn begin(&mut self, right: Right, revision: i64) {
-        self.seen = Some((right, revision));
+        self.remember(&right, Some(revision));
     }
 
     /// Takes the connection out; it comes back once it has answered.

@@ -17,6 +17,8 @@ use crate::config::StoreConfig;
 /// A database that is read, beside a server that works with it or without one.
 pub struct Source {
     snapshot: Snapshot,
+    /// Of the moment that is read, once there is one.
+    header: Option<Header>,
 }
 
 /// What was written.
@@ -34,7 +36,7 @@ impl Source {
     /// # Errors
     /// When there is none, or it is damaged, too new, or cannot be reached.
     pub async fn open(config: &StoreConfig) -> Result<Self, TransferError> {
-        Ok(Self { snapshot: Snapshot::open(config).await? })
+        Ok(Self { snapshot: Snapshot::open(config).await?, header: None })
     }
 
     /// Whether somebody works with the database while it is read.
@@ -43,7 +45,20 @@ impl Source {
         self.snapshot.is_in_use()
     }
 
-    /// Writes a backup of this moment, with these files. What was written is in `file`, and not yet on the disk.
+    /// What a backup will be of, before anything of it is written: this is the moment that it is of.
+    ///
+    /// # Errors
+    /// When there is no cluster, or the database fails.
+    pub async fn header(&mut self) -> Result<&Header, TransferError> {
+        let header = match self.header.take() {
+            Some(header) => header,
+            None => self.snapshot.begin().await?,
+        };
+        Ok(self.header.insert(header))
+    }
+
+    /// Writes a backup of this moment, or of that of [`Self::header`], with these files. What was written is in
+    /// `file`, and not yet on the disk.
     ///
     /// # Errors
     /// When there is no cluster, a row is damaged, the database fails, or `file` takes no more.
@@ -61,16 +76,22 @@ impl Source {
         sink.finish().await.map(|_| ())
     }
 
-    async fn export(self, enclosed: &[Enclosed], to: &mut Sink) -> Result<Taken, TransferError> {
-        let mut snapshot = self.snapshot;
-        let exported = lines(&mut snapshot, enclosed, to).await;
-        snapshot.close().await;
+    async fn export(mut self, enclosed: &[Enclosed], to: &mut Sink) -> Result<Taken, TransferError> {
+        let exported = match self.header().await.cloned() {
+            Ok(header) => lines(&mut self.snapshot, header, enclosed, to).await,
+            Err(error) => Err(error),
+        };
+        self.snapshot.close().await;
         exported
     }
 }
 
-async fn lines(snapshot: &mut Snapshot, enclosed: &[Enclosed], to: &mut Sink) -> Result<Taken, TransferError> {
-    let header = snapshot.begin().await?;
+async fn lines(
+    snapshot: &mut Snapshot,
+    header: Header,
+    enclosed: &[Enclosed],
+    to: &mut Sink,
+) -> Result<Taken, TransferError> {
     let mut whole = Sum::default();
     let mut tables = Vec::new();
     put(&header, &mut whole, to).await?;

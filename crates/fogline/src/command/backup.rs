@@ -51,12 +51,13 @@ pub async fn run(args: BackupArgs, environment: &Environment) -> Outcome {
     let store = config.store().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let output = args.output.settle(environment)?;
 
-    let source = Source::open(&store).await.map_err(report::failure)?;
+    let mut source = Source::open(&store).await.map_err(report::failure)?;
     let keys = if args.without_keys { Vec::new() } else { keys::read(&config)? };
+    // What is on standard output cannot be taken back.
+    keys::check(&config, &keys, source.header().await.map_err(report::failure)?)?;
     let draft = Draft::create(&args.to)?;
     let beside = source.is_in_use();
     let (taken, _) = source.back_up(&keys, draft.file()?).await.map_err(report::failure)?;
-    keys::check(&config, &keys, &taken.header)?;
     draft.keep()?;
 
     let secrets = if args.without_keys { "password hashes" } else { "agent.token, jwt.key and password hashes" };

@@ -99,7 +99,8 @@ pub const SETTINGS: &[Definition] = &[
     ),
     setting(
         "lease_s",
-        Kind::Number(2, 60),
+        // Agents hang up on a server that is silent for 4 s: by the end of the lease none listens to a frozen one.
+        Kind::Number(5, 60),
         "6",
         "seconds after which another server takes over from one that is not heard of; PostgreSQL only",
     ),

@@ -47,6 +47,8 @@ pub(super) async fn adopt(inner: &Arc<Inner>) -> Vec<Adopted> {
 async fn one(inner: &Arc<Inner>, replica_id: ReplicaId, dir: &RecordDir, unknown: Option<String>) -> Option<Adopted> {
     let record = match dir.read() {
         Recorded::Whole(record) => *record,
+        // For people to look at, until the replica is forgotten.
+        Recorded::Nothing if dir.has_damaged() => return None,
         Recorded::Nothing => {
             // Nothing was recorded, so nothing was begun.
             drop(std::fs::remove_dir_all(dir.path()));

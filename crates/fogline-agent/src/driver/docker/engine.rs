@@ -1,18 +1,24 @@
 //! The connection to the container engine: Docker, or Podman, which speaks the same.
 //!
 //! Decides how long a call may take, which failures are worth a second try, and what a failure says about whether the
-//! engine did what it was asked. Must never repeat by itself what is not the same when done twice: that is for callers of
-//! [`Engine::once`], who look first. Invariant: every call ends within its deadline. Tests: below, and
-//! `tests/it/driver/docker`.
+//! engine did what it was asked. Must never repeat by itself what is not the same when done twice: that is for callers
+//! of [`Engine::once`], who look first. Must never ask one engine about the containers of another: the first that has
+//! answered is the only one from then on, and for the next agent too while there are records of containers. Invariant:
+//! every call ends within its deadline. Tests: below, and `tests/it/driver/docker`.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
 use bollard::{API_DEFAULT_VERSION, Docker};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
+
+use super::blocking;
+use crate::disk::write::{self, Flush};
 
 /// How often an idempotent call is tried.
 const ATTEMPTS: u32 = 4;
@@ -25,6 +31,10 @@ const HEADERS_WITHIN_S: u64 = 60;
 pub struct Engine {
     sockets: Vec<PathBuf>,
     call_within: Duration,
+    /// The socket that has answered.
+    chosen: OnceCell<PathBuf>,
+    /// Where it is kept for the next agent.
+    kept_in: Option<PathBuf>,
     known: Mutex<Option<Docker>>,
     found: watch::Sender<Option<Found>>,
 }
@@ -133,7 +143,20 @@ impl Engine {
     /// The first of these sockets that answers. Nothing is connected yet.
     #[must_use]
     pub fn new(sockets: Vec<PathBuf>, call_within: Duration) -> Self {
-        Self { sockets, call_within, known: Mutex::default(), found: watch::Sender::default() }
+        let (chosen, kept_in) = (OnceCell::new(), None);
+        Self { sockets, call_within, chosen, kept_in, known: Mutex::default(), found: watch::Sender::default() }
+    }
+
+    /// Keeps the socket that answers in this file. With `has_containers`, the one that is kept there is the only one,
+    /// unless it is not among the sockets any more.
+    #[must_use]
+    pub(super) fn keeping(mut self, file: PathBuf, has_containers: bool) -> Self {
+        let kept = std::fs::read(&file).ok().map(|text| PathBuf::from(OsString::from_vec(text)));
+        if let Some(kept) = kept.filter(|kept| has_containers && self.sockets.contains(kept)) {
+            self.chosen = OnceCell::new_with(Some(kept));
+        }
+        self.kept_in = Some(file);
+        self
     }
 
     /// The engine that has answered, and each change of that. Nothing until one has.
@@ -152,9 +175,14 @@ impl Engine {
             return Ok(docker);
         }
         let mut reasons = Vec::new();
-        for socket in &self.sockets {
+        for socket in self.chosen.get().map_or(&self.sockets[..], std::slice::from_ref) {
             match tokio::time::timeout(self.call_within, greet(socket)).await {
                 Ok(Ok((docker, found))) => {
+                    // Somebody else may have found another one meanwhile.
+                    if self.chosen.get_or_init(|| self.choose(socket)).await != socket {
+                        reasons.push(format!("{} is not the engine that has answered first", socket.display()));
+                        continue;
+                    }
                     self.known().replace(docker.clone());
                     self.found.send_if_modified(|before| {
                         let is_new = before.as_ref() != Some(&found);
@@ -224,7 +252,19 @@ impl Engine {
         tokio::time::timeout(self.call_within, work).await.unwrap_or_else(|_| Err(self.too_late(attempted)))
     }
 
-    /// Another socket may answer by now, or another version.
+    /// On disk before anything is made there.
+    async fn choose(&self, socket: &Path) -> PathBuf {
+        if let Some(file) = self.kept_in.clone() {
+            let text = socket.as_os_str().as_bytes().to_owned();
+            let kept = blocking(move || write::replace(&file, &text, Flush::Yes)).await.flatten();
+            if let Err(error) = kept {
+                tracing::warn!(%error, "which container engine is used is not on disk: the next agent looks again");
+            }
+        }
+        socket.to_owned()
+    }
+
+    /// Another version may answer by now.
     pub fn forget_client(&self) {
         self.known().take();
     }
@@ -238,7 +278,7 @@ impl Engine {
     }
 }
 
-async fn greet(socket: &std::path::Path) -> Result<(Docker, Found), ApiError> {
+async fn greet(socket: &Path) -> Result<(Docker, Found), ApiError> {
     let path = socket.to_string_lossy();
     let docker = Docker::connect_with_unix(&path, HEADERS_WITHIN_S, API_DEFAULT_VERSION)?.negotiate_version().await?;
     let version = docker.version().await?;
@@ -297,5 +337,21 @@ mod tests {
         let error = error.expect_err("nobody is there");
         assert_eq!(error.failure, Failure::Unreachable);
         assert!(error.to_string().contains("/no/such/socket"), "{error}");
+    }
+
+    #[test]
+    fn the_socket_that_is_kept_is_the_only_one_while_there_are_containers() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("engine-socket");
+        let sockets = || vec![PathBuf::from("/docker.sock"), PathBuf::from("/podman.sock")];
+        let chosen = |sockets, has_containers| {
+            let engine = Engine::new(sockets, Duration::from_secs(1)).keeping(file.clone(), has_containers);
+            engine.chosen.get().cloned()
+        };
+        assert_eq!(chosen(sockets(), true), None);
+        std::fs::write(&file, "/podman.sock").expect("written");
+        assert_eq!(chosen(sockets(), true), Some("/podman.sock".into()));
+        assert_eq!(chosen(sockets(), false), None);
+        assert_eq!(chosen(vec!["/other.sock".into()], true), None);
     }
 }

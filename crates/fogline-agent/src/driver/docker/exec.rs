@@ -2,7 +2,8 @@
 //!
 //! Engines know no deadline for a command, and none lets one be killed by its name: so each carries a mark in its
 //! environment, and what carries it in that container is killed by the agent itself, which may do that where it runs as
-//! root on the engine's machine. Must never signal a process that does not carry the mark. Tests: `tests/it/driver`.
+//! root on the engine's machine. That is done at every end but a good one, once the engine was asked to run it. Must
+//! never signal a process that does not carry the mark. Tests: `tests/it/driver`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,14 +38,19 @@ pub(super) async fn run(
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("{MARK}={replica_id}-{}-{}-{count}", std::process::id(), boot_us());
     let mut output = Output::new(order.max_output);
-    let running = whole(inner, replica_id, &container, order, &mark, &mut output);
-    let Ok(ended) = tokio::time::timeout(order.deadline, running).await else {
-        kill(&mark).await;
-        return Err(ExecError::timed_out(order));
-    };
-    match ended? {
-        Ended::With(exit_code) => Ok(output.end(exit_code)),
-        Ended::NotRun(outcome) => Ok(outcome),
+    let mut is_begun = false;
+    let running = whole(inner, replica_id, &container, order, &mark, &mut output, &mut is_begun);
+    let ended =
+        tokio::time::timeout(order.deadline, running).await.unwrap_or_else(|_| Err(ExecError::timed_out(order)));
+    match ended {
+        Ok(Ended::With(exit_code)) => Ok(output.end(exit_code)),
+        Ok(Ended::NotRun(outcome)) => Ok(outcome),
+        Err(error) => {
+            if is_begun {
+                kill(&mark).await;
+            }
+            Err(error)
+        }
     }
 }
 
@@ -53,6 +59,7 @@ enum Ended {
     NotRun(ExecOutcome),
 }
 
+/// `is_begun` is set before the engine is asked to run it: until then, nothing of it can be there.
 async fn whole(
     inner: &Arc<Inner>,
     replica_id: ReplicaId,
@@ -60,6 +67,7 @@ async fn whole(
     order: &ExecOrder,
     mark: &str,
     output: &mut Output,
+    is_begun: &mut bool,
 ) -> Result<Ended, ExecError> {
     let options = CreateExecOptions {
         attach_stdout: Some(true),
@@ -77,6 +85,7 @@ async fn whole(
         Err(error) if error.is_missing() || error.is_conflict() => return Err(ExecError::NotRunning(replica_id)),
         Err(error) => return refused(&order.command, &error),
     };
+    *is_begun = true;
     // Not repeated: it would run twice.
     let started = inner
         .engine
@@ -152,7 +161,7 @@ async fn kill(mark: &str) {
         killed
     });
     if killed.await.is_ok_and(|killed| killed == 0) {
-        tracing::warn!("a command took too long and may still run: the agent cannot see the processes of the engine");
+        tracing::warn!("nothing of a command was there to kill: it has ended, or the agent cannot see its processes");
     }
 }
 

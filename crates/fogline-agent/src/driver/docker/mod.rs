@@ -53,7 +53,7 @@ use record::RecordDir;
 pub struct DockerConfig {
     /// The agent's state directory; what is known of containers is kept in `containers/` inside.
     pub state_dir: PathBuf,
-    /// Sockets of engines: the first that answers is used.
+    /// Sockets of engines: the first that answers is used, and no other from then on.
     pub sockets: Vec<PathBuf>,
     /// Where containers' ports are published. Nothing: at every address of the machine.
     pub publish_at: Option<IpAddr>,
@@ -178,7 +178,10 @@ impl DockerDriver {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(config.state_dir.join(name))?;
         }
         let agent_id = record::agent_id(&config.state_dir, fresh_id)?;
-        let engine = Engine::new(config.sockets.clone(), config.call_within);
+        let engine = Engine::new(config.sockets.clone(), config.call_within).keeping(
+            config.state_dir.join("containers").join("engine-socket"),
+            DockerConfig::has_left_something(&config.state_dir),
+        );
         let stop = CancellationToken::new();
         let images = image::Images::open(&config.state_dir);
         let inner = Arc::new(Inner {
@@ -250,7 +253,9 @@ impl DockerDriver {
     /// As [`super::Driver::knows`].
     #[must_use]
     pub fn knows(&self, replica_id: ReplicaId) -> bool {
-        self.inner.record(replica_id).exists() || self.inner.ended(replica_id).exists()
+        self.inner.slot(replica_id).is_some()
+            || self.inner.record(replica_id).exists()
+            || self.inner.ended(replica_id).exists()
     }
 
     /// As [`super::Driver::logs`].

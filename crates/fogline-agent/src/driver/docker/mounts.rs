@@ -1,16 +1,21 @@
 //! Which paths of the node a container may see.
 //!
-//! Decides after following every symbolic link, and hands the engine the path that was found, so that a link cannot lead
-//! out of what the administrator has allowed. A path inside of what another deployment may write is refused: whoever
-//! writes there could put a link in its place between the check and the mount. Must never let a container see the
-//! agent's own state, the engine's socket, the kernel's file systems or the root. Tests: `tests/it/driver/docker/mounts.rs`.
+//! Decides after following every symbolic link, and hands the engine the path that was found, so that a link cannot
+//! lead out of what the administrator has allowed. A path inside of what a replica may write is refused, and one to
+//! write that has another replica's inside: whoever writes there could put a link in its place between the check and
+//! the mount. The same path may be shared. Checked before anything is begun, and again directly before the container is
+//! made, when the order is on disk: of two that begin at once, at least one sees the other. What is left: whoever else
+//! may write above a path on the node, a program or a container that is not this agent's, can exchange it until the
+//! engine mounts it, and a link that another order names counts by where it leads now. Must never let a container see
+//! the agent's own state, its credentials, the engine's socket, the kernel's file systems or the root. Tests:
+//! `tests/it/driver/docker/mounts.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fogline_core::spec::MountSpec;
 
-use super::super::{StartError, StartOrder};
+use super::super::{ExitCause, StartError, StartOrder};
 use super::record::RecordDir;
 use super::{Inner, replicas_in};
 
@@ -32,12 +37,28 @@ pub(super) fn check(inner: &Inner, order: &StartOrder) -> Result<Vec<Checked>, S
     if mounts.is_empty() {
         return Ok(Vec::new());
     }
-    let written = written_by_others(inner, order);
-    mounts.iter().map(|mount| one(inner, mount, &written)).collect()
+    let others = of_others(inner, order);
+    let checked = mounts.iter().map(|mount| one(inner, mount, &others)).collect::<Result<Vec<_>, _>>()?;
+    for (mount, one) in mounts.iter().zip(&checked) {
+        let written = checked.iter().find(|other| !other.read_only && is_inside(&one.source, &other.source));
+        if let Some(other) = written {
+            let reason = format!("it is inside of {}, which the same container may write", other.source.display());
+            return Err(refused(mount, reason));
+        }
+    }
+    Ok(checked)
 }
 
-fn one(inner: &Inner, mount: &MountSpec, written: &[PathBuf]) -> Result<Checked, StartError> {
-    let refused = |reason: String| StartError::MountRefused { path: mount.source.clone(), reason };
+fn refused(mount: &MountSpec, reason: String) -> StartError {
+    StartError::MountRefused { path: mount.source.clone(), reason }
+}
+
+fn is_inside(path: &Path, of: &Path) -> bool {
+    path.starts_with(of) && path != of
+}
+
+fn one(inner: &Inner, mount: &MountSpec, others: &Others) -> Result<Checked, StartError> {
+    let refused = |reason: String| refused(mount, reason);
     let allowed = &inner.config.allowed_mounts;
     if allowed.is_empty() {
         return Err(refused(
@@ -52,9 +73,10 @@ fn one(inner: &Inner, mount: &MountSpec, written: &[PathBuf]) -> Result<Checked,
         let real = if source == Path::new(&mount.source) { String::new() } else { format!("{} ", source.display()) };
         return Err(refused(format!("{real}is not below a path that this node allows; allowed: {}", shown.join(", "))));
     }
-    let kept = std::iter::once(inner.config.state_dir.clone()).chain(inner.config.sockets.iter().cloned());
-    for path in kept {
-        let path = fs::canonicalize(&path).unwrap_or(path);
+    let config = &inner.config;
+    let kept = std::iter::once(&config.state_dir).chain(&config.sockets).chain(&config.registry_auth);
+    // Where a link is, and where it leads.
+    for path in kept.flat_map(|path| [place(path), real(path)]) {
         if path.starts_with(&source) || source.starts_with(&path) {
             return Err(refused("it holds what the agent itself needs, which no container may see".to_owned()));
         }
@@ -62,26 +84,63 @@ fn one(inner: &Inner, mount: &MountSpec, written: &[PathBuf]) -> Result<Checked,
     if source == Path::new("/") || KERNEL.iter().any(|root| source.starts_with(root)) {
         return Err(refused("the root and the kernel's file systems are never mounted".to_owned()));
     }
-    if let Some(other) = written.iter().find(|other| source.starts_with(other) && source != **other) {
+    if let Some(other) = others.written.iter().find(|other| is_inside(&source, other)) {
         return Err(refused(format!(
-            "it is inside of {}, which a replica of another deployment may write and could exchange for a link; mount \
-             that whole directory, or let the other one only read it",
+            "it is inside of {}, which another replica may write and could exchange for a link; mount that whole \
+             directory, or let the other one only read it",
+            other.display()
+        )));
+    }
+    if let Some(other) = others.mounted.iter().find(|other| !mount.read_only && is_inside(other, &source)) {
+        return Err(refused(format!(
+            "it holds {}, which another replica mounts, and could exchange it for a link; only read it, or let the \
+             other one mount the whole directory",
             other.display()
         )));
     }
     Ok(Checked { source, target: mount.target.clone(), read_only: mount.read_only })
 }
 
-/// What replicas of other deployments may write on this node.
-fn written_by_others(inner: &Inner, order: &StartOrder) -> Vec<PathBuf> {
-    let mut written = Vec::new();
-    for (_, path) in replicas_in(&inner.containers_dir()) {
-        let Some(record) = RecordDir::at(path).whole() else { continue };
-        if record.exit.is_some() || record.start.deployment_id == order.deployment_id {
+/// A path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| place(path))
+}
+
+/// A path without links but for its last part.
+fn place(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path,
+    }
+}
+
+/// What the records of other replicas name on this node.
+#[derive(Default)]
+struct Others {
+    /// What they may write, whether they run or have ended: they may run again.
+    written: Vec<PathBuf>,
+    /// What they mount, but for those that could not be started: two that refuse each other would do so for ever.
+    mounted: Vec<PathBuf>,
+}
+
+fn of_others(inner: &Inner, order: &StartOrder) -> Others {
+    let mut others = Others::default();
+    for (replica_id, path) in replicas_in(&inner.containers_dir()) {
+        if replica_id == order.replica_id {
             continue;
         }
-        let mounts = record.start.template.container.as_ref().map_or(&[][..], |container| &container.mounts);
-        written.extend(mounts.iter().filter(|one| !one.read_only).filter_map(|one| fs::canonicalize(&one.source).ok()));
+        let Some(record) = RecordDir::at(path).whole() else { continue };
+        let is_begun = !record.exit.is_some_and(|exit| matches!(exit.cause, ExitCause::NotStarted(_)));
+        for mount in record.start.template.container.iter().flat_map(|container| &container.mounts) {
+            let source = real(Path::new(&mount.source));
+            if is_begun {
+                others.mounted.push(source.clone());
+            }
+            if !mount.read_only {
+                others.written.push(source);
+            }
+        }
     }
-    written
+    others
 }

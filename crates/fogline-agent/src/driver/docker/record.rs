@@ -95,7 +95,12 @@ impl RecordDir {
 
     /// Puts what cannot be read where nobody looks for it.
     pub fn set_aside(&self) -> io::Result<()> {
-        fs::rename(self.file(), self.path.join("record.damaged"))
+        fs::rename(self.file(), self.damaged())
+    }
+
+    /// Whether something was set aside here.
+    pub fn has_damaged(&self) -> bool {
+        self.damaged().exists()
     }
 
     /// An order holds secrets; only the output is kept of a replica that is forgotten.
@@ -107,6 +112,10 @@ impl RecordDir {
             }
         }
         Ok(())
+    }
+
+    fn damaged(&self) -> PathBuf {
+        self.path.join("record.damaged")
     }
 
     fn file(&self) -> PathBuf {
@@ -147,7 +156,9 @@ mod tests {
         fs::create_dir_all(record.path()).expect("made");
         fs::write(record.file(), "{\"start\":").expect("written");
         assert!(matches!(record.read(), Recorded::Damaged(_)));
+        assert!(!record.has_damaged());
         record.set_aside().expect("renamed");
+        assert!(record.has_damaged());
         assert!(matches!(record.read(), Recorded::Nothing));
     }
 }

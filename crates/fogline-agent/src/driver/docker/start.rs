@@ -61,16 +61,11 @@ async fn start_alone(inner: &Arc<Inner>, mut order: StartOrder) -> Result<Starte
     // Before anything is recorded: where there is no engine, there was no run.
     inner.engine.client().await.map_err(|error| no_engine(&error))?;
     not_running(inner, &order).await?;
-    let mounts = {
-        let (inner, order) = (Arc::clone(inner), order.clone());
-        blocking(move || mounts::check(&inner, &order))
-            .await
-            .map_err(|error| other(&image, "checking its mounts", &error.to_string()))??
-    };
+    check_mounts(inner, &order).await?;
     record(inner, &order, None, None).await?;
     // What is left of earlier runs: their output is kept. Where that does not work now, it is tried again later.
     sweep::earlier_runs(inner, order.replica_id, order.run).await;
-    let result = prepare_and_start(inner, &mut order, &mounts).await;
+    let result = prepare_and_start(inner, &mut order).await;
     match result {
         Err(error @ (StartError::StillRunning { .. } | StartError::Unclear { .. })) => Err(error),
         Err(error) => {
@@ -84,11 +79,15 @@ async fn start_alone(inner: &Arc<Inner>, mut order: StartOrder) -> Result<Starte
     }
 }
 
-async fn prepare_and_start(
-    inner: &Arc<Inner>,
-    order: &mut StartOrder,
-    mounts: &[Checked],
-) -> Result<Started, StartError> {
+async fn check_mounts(inner: &Arc<Inner>, order: &StartOrder) -> Result<Vec<Checked>, StartError> {
+    let image = image_name(order);
+    let (inner, order) = (Arc::clone(inner), order.clone());
+    blocking(move || mounts::check(&inner, &order))
+        .await
+        .map_err(|error| other(&image, "checking its mounts", &error.to_string()))?
+}
+
+async fn prepare_and_start(inner: &Arc<Inner>, order: &mut StartOrder) -> Result<Started, StartError> {
     let name = image_name(order);
     let image = image::ensure(inner, order).await?;
     let inspected = inner
@@ -107,7 +106,9 @@ async fn prepare_and_start(
 
     let unsaid = std::sync::Mutex::new(None);
     let made_and_started = async {
-        let id = make(inner, order, &image.reference, port, mounts).await?;
+        // Pulling the image may have taken long, and others have begun meanwhile.
+        let mounts = check_mounts(inner, order).await?;
+        let id = make(inner, order, &image.reference, port, &mounts).await?;
         run(inner, order, &id, &unsaid).await.map(|()| id)
     };
     let id = match tokio::time::timeout(inner.config.start_deadline, made_and_started).await {
@@ -220,7 +221,7 @@ async fn make(
                     Err(Trouble::Silent) => tokio::time::sleep(PAUSE).await,
                 }
             }
-            Err(error) if lacks_init(inner, &error) => {}
+            Err(error) if lacks_init(inner, order, &error) => {}
             Err(error) => return Err(refused(order, &error)),
         }
     }
@@ -275,7 +276,7 @@ async fn run(
         if !error.may_pass() {
             remove(inner, id).await;
             // The next run of this replica begins without one.
-            let again = lacks_init(inner, &error);
+            let again = lacks_init(inner, order, &error);
             let failed = || other(&image_name(order), error.attempted, &error.reason);
             return Err(if again { failed() } else { refused(order, &error) });
         }
@@ -315,14 +316,32 @@ async fn remove(inner: &Inner, id: &str) {
 }
 
 /// Whether it is only for want of an init that the engine refuses. From then on containers run without one.
-fn lacks_init(inner: &Inner, error: &EngineError) -> bool {
-    let said = error.reason.to_lowercase();
-    let is_so = inner.has_init() && ["docker-init", "catatonit", "init binary"].iter().any(|init| said.contains(init));
+fn lacks_init(inner: &Inner, order: &StartOrder, error: &EngineError) -> bool {
+    let is_so = inner.has_init() && names_init(&error.reason) && !of_order(order).any(names_init);
     if is_so {
         tracing::warn!(%error, "the engine has no init: containers run without one, and may not heed SIGTERM");
         inner.do_without_init();
     }
     is_so
+}
+
+fn names_init(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["docker-init", "catatonit", "init binary"].iter().any(|init| text.contains(init))
+}
+
+/// The words of an order that an engine may quote: what it says of an init may be no more than these.
+fn of_order(order: &StartOrder) -> impl Iterator<Item = &str> {
+    let template = &order.template;
+    let container = template.container.as_ref();
+    let named = [&template.container_image, &template.working_dir].into_iter().flatten();
+    let mounts = container.into_iter().flat_map(|container| &container.mounts);
+    named
+        .chain(container.and_then(|container| container.user.as_ref()))
+        .chain(container.into_iter().flat_map(|container| &container.tmpfs))
+        .chain(&template.command)
+        .chain(mounts.flat_map(|mount| [&mount.source, &mount.target]))
+        .map(String::as_str)
 }
 
 /// What the engine's no means to a user.

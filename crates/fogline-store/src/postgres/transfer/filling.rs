@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
 
+use super::super::lease::SET_TIMELINE;
 use super::super::{PostgresConfig, migrate};
 use super::connect;
 use super::rows::{self, failed};
 use crate::transfer::{Cluster, Column, KEYS_SINCE, OLDEST_SCHEMA, Row, TABLES, Table, TransferError};
 
+/// For what others have locked.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '10s'";
+/// PostgreSQL's `lock_not_available`: that was not long enough.
+const LOCKED: &str = "55P03";
 /// One restore at a time into a database. Any number that nothing else locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7236833301445013505)";
 const LED_BY: &str =
@@ -67,6 +72,8 @@ impl PgFilling {
 
     pub(crate) async fn commit(mut self) -> Result<(), TransferError> {
         migrate::up(&mut self.transaction, None).await?;
+        // Without it, a copy that is promoted before the first take-over would count as the server that was restored.
+        sqlx::query(SET_TIMELINE).execute(&mut *self.transaction).await.map_err(failed)?;
         self.transaction.commit().await.map_err(failed)?;
         self.pool.close().await;
         Ok(())
@@ -86,15 +93,23 @@ async fn prepare(
     schema: i64,
     replace: bool,
 ) -> Result<(), TransferError> {
-    sqlx::query(LOCK).execute(&mut *db).await.map_err(failed)?;
+    sqlx::query(PATIENCE).execute(&mut *db).await.map_err(failed)?;
+    sqlx::query(LOCK).execute(&mut *db).await.map_err(|error| locked(config, error))?;
     let (found, _) = migrate::newest(db).await?;
     if found >= KEYS_SINCE
         && let Some(detail) = led_by(db).await?
     {
         return Err(TransferError::InUse { database: config.place(), detail });
     }
+    let tables = TABLES.iter().filter(|table| table.is_in(found)).map(|table| table.name);
+    let tables: Vec<&str> = tables.chain(leader(found)).collect();
+    // Where somebody works with them, this is what waits, and not their dropping.
+    if !tables.is_empty() {
+        let lock = sqlx::query(AssertSqlSafe(format!("LOCK TABLE {}", tables.join(", "))));
+        lock.execute(&mut *db).await.map_err(|error| locked(config, error))?;
+    }
     let mut filled = Vec::new();
-    for table in TABLES.iter().filter(|table| table.is_in(found)).map(|table| table.name).chain(leader(found)) {
+    for table in tables {
         let any = sqlx::query(AssertSqlSafe(format!("SELECT 1 FROM {table} LIMIT 1")));
         if any.fetch_optional(&mut *db).await.map_err(failed)?.is_some() {
             filled.push(table);
@@ -106,6 +121,17 @@ async fn prepare(
     }
     migrate::down(db).await?;
     Ok(migrate::up(db, Some(schema)).await?)
+}
+
+/// What it means that a lock was not given.
+fn locked(config: &PostgresConfig, error: sqlx::Error) -> TransferError {
+    match error.as_database_error().and_then(|error| error.code()) {
+        Some(code) if code == LOCKED => {
+            let detail = "somebody has kept what is to be replaced locked for 10 s".to_owned();
+            TransferError::InUse { database: config.place(), detail }
+        }
+        _ => failed(error),
+    }
 }
 
 fn leader(schema: i64) -> Option<&'static str> {

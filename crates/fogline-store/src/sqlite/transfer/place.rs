@@ -25,9 +25,9 @@ const PARTS: [&str; 2] = ["-wal", "-shm"];
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum There {
     Nothing,
-    /// A database without a row: nobody misses it.
+    /// A database without a row, or what is with one and holds nothing: nobody misses it.
     Empty,
-    /// A cluster, or what nobody can tell about.
+    /// A cluster, what nobody can tell about, or the log of a database that is gone.
     Cluster,
 }
 
@@ -96,16 +96,23 @@ impl Place {
         }
     }
 
-    /// Gives the old database a second name in a directory of its own, and takes its log from beside the first one. Where
-    /// it can be read, its log is taken into it before: then it is whole even if the next moment is the last.
+    /// Gives the old database a second name in a directory of its own, and takes its log from beside the first one.
+    /// Where it can be read, its log is taken into it before: then it is whole even if the next moment is the last. Of
+    /// a database that is gone, the log alone is taken there.
     async fn set_aside(&self) -> Result<PathBuf, TransferError> {
-        settle(&self.file).await;
+        // SQLite would remove the log of an empty file.
+        if fs::metadata(&self.file).is_ok_and(|metadata| metadata.len() > 0) {
+            settle(&self.file).await;
+        }
         let aside = (1..)
             .map(|number| self.directory.join(format!("before-restore-{number}")))
             .find(|path| !path.exists())
             .expect("there is always another number");
         make(&aside)?;
-        fs::hard_link(&self.file, aside.join(self.name())).map_err(failed("link", &self.file))?;
+        match fs::hard_link(&self.file, aside.join(self.name())) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("link", &self.file)(error)),
+            _ => {}
+        }
         for suffix in PARTS {
             let from = part(&self.file, suffix);
             match fs::rename(&from, part(&aside.join(self.name()), suffix)) {
@@ -151,10 +158,19 @@ fn part(file: &Path, suffix: &str) -> PathBuf {
 /// Refuses a file that holds rows, or that nobody can tell about.
 async fn look(file: &Path) -> Result<There, TransferError> {
     let not_empty = |detail: String| TransferError::NotEmpty { database: file.display().to_string(), detail };
-    match fs::metadata(file) {
-        Ok(metadata) if metadata.len() == 0 => return Ok(There::Empty),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(There::Nothing),
-        _ => {}
+    let nothing = match fs::metadata(file) {
+        Ok(metadata) if metadata.len() == 0 => Some(There::Empty),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(There::Nothing),
+        _ => None,
+    };
+    if let Some(nothing) = nothing {
+        // SQLite would play such a log over whatever gets this name.
+        let log = part(file, PARTS[0]);
+        if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+            return Err(not_empty(format!("the database is gone, but its log is there ({})", log.display())));
+        }
+        let left_over = PARTS.iter().any(|suffix| part(file, suffix).exists());
+        return Ok(if left_over { There::Empty } else { nothing });
     }
     let unreadable = |error: sqlx::Error| not_empty(format!("what is there cannot be read ({error})"));
     let mut connection = reader_options(file).connect().await.map_err(unreadable)?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use fogline_core::cluster::Changes;
 use fogline_store::{CommitError, OpenError, PageRequest, Store, StoreConfig, StoreError};
 use fogline_testbed::Postgres;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -103,6 +105,31 @@ async fn a_lost_commit_that_is_delivered_after_a_later_one_writes_nothing() {
         assert_eq!(count_after_reload(&direct, "ghost").await, 0, "what was given up has landed");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_settled_on_a_copy_that_is_behind_hides_nothing() {
+    let site = Site::shared().await;
+    let mut world = site.world().await;
+    let mut acknowledged = 0;
+    for round in 0..3 {
+        let batch = users(&mut world, &format!("kept-{round}"), 1);
+        acknowledged = world.commit(&batch).await;
+    }
+    site.relay.cut();
+    let lost = world.store.commit(&world.lease, &Changes::default()).await;
+    assert!(matches!(lost, Err(CommitError::Unknown { .. })), "{lost:?}");
+    // As on a copy that was promoted without the last two.
+    let mut copy = PgConnection::connect(&site.database.url()).await.expect("connects");
+    copy.execute("UPDATE leader SET revision = revision - 2").await.expect("goes back");
+    site.relay.pass();
+    count_after_reload(&world.store, "kept").await;
+    for _ in 0..2 {
+        let refused = world.store.commit(&world.lease, &Changes::default()).await;
+        assert!(matches!(refused, Err(CommitError::Fenced)), "{refused:?}");
+    }
+    let found = world.store.incumbent().await.expect("answers").expect("leads").revision;
+    assert_eq!(found, acknowledged - 2, "whoever looks sees that something is gone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

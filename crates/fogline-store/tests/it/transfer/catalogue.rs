@@ -79,7 +79,9 @@ async fn every_column_of_postgres_is_in_the_catalogue() {
     let sql = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a \
         JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' \
         AND a.attnum > 0 AND NOT a.attisdropped";
-    let found = backend.sql(sql).await.expect("reads");
+    let mut found = backend.sql(sql).await.expect("reads");
+    // Of the server that holds the rows, and so of no backup; SQLite has none.
+    found.retain(|line| line[..2] != ["leader", "timeline"]);
     let enums = backend.sql("SELECT typname::text FROM pg_type WHERE typtype = 'e'").await.expect("reads").concat();
     compare(found, |kind, sql_type| match kind {
         Kind::Id => sql_type == "uuid",

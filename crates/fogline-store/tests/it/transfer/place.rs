@@ -100,6 +100,47 @@ async fn a_damaged_database_is_replaced_only_when_that_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_a_database_that_is_gone_is_kept_and_never_played_over_the_new_one() {
+    let (world, whole) = sample().await;
+    let (killed, to) = (Backend::sqlite().await, Backend::sqlite().await);
+    let other = World::new(killed.open().await).await;
+    // As they lie there when the server was killed: closing takes them away.
+    fs::create_dir_all(to.file().parent().expect("a parent")).expect("made");
+    for name in ["fogline.db-wal", "fogline.db-shm"] {
+        fs::copy(killed.file().with_file_name(name), to.file().with_file_name(name)).expect("is there");
+    }
+    other.store.close().await;
+    let log = fs::read(to.file().with_file_name("fogline.db-wal")).expect("reads");
+    assert!(!log.is_empty(), "a real log");
+
+    let error = whole.restore(&to.config(), &Restore::default()).await.expect_err("refused");
+    assert!(matches!(error, TransferError::NotEmpty { .. }) && error.to_string().contains("db-wal"), "{error}");
+    assert_eq!(names(&to), ["fogline.db-shm", "fogline.db-wal", "fogline.lock"], "nothing was changed");
+    // An empty file has nothing that the log could be of, either.
+    fs::write(to.file(), b"").expect("written");
+    whole.restore(&to.config(), &Restore::default()).await.expect_err("refused");
+    fs::remove_file(to.file()).expect("removed");
+
+    let restored = whole.restore(&to.config(), &REPLACE).await.expect("restores");
+    let aside = restored.set_aside.clone().expect("set aside");
+    assert_eq!(fs::read(aside.join("fogline.db-wal")).expect("kept"), log);
+    assert_eq!(names(&to), ["before-restore-1", "fogline.db", "fogline.lock"]);
+    is_restored(&to, &world, &restored).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_beside_a_database_and_holds_nothing_is_no_reason_to_refuse() {
+    let (world, whole) = sample().await;
+    let to = Backend::sqlite().await;
+    fs::create_dir_all(to.file().parent().expect("a parent")).expect("made");
+    fs::write(to.file().with_file_name("fogline.db-wal"), b"").expect("written");
+    fs::write(to.file().with_file_name("fogline.db-shm"), vec![0; 32_768]).expect("written");
+    let restored = whole.restore(&to.config(), &Restore::default()).await.expect("restores");
+    assert_eq!((restored.set_aside.as_ref(), names(&to).len()), (None, 2));
+    is_restored(&to, &world, &restored).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_a_server_works_in_is_refused() {
     let (_, whole) = sample().await;
     let to = Backend::sqlite().await;

@@ -52,6 +52,8 @@ async fn a_database_without_rows_or_tables_is_filled() {
     migrated.open().await.close().await;
     for to in [bare, migrated] {
         let restored = whole.restore(&to.config(), &Restore::default()).await.expect("restores");
+        // A copy that is promoted now is told apart from what was restored.
+        assert_eq!(to.sql("SELECT timeline FROM leader").await.expect("reads"), [["1"]]);
         assert_eq!(lead(&to.open().await, "next").await.epoch, restored.epoch + 1);
     }
 }

@@ -80,6 +80,36 @@ fn what_runs_is_held_while_the_engine_is_away_and_adopted_when_it_is_back() {
 }
 
 #[test]
+fn another_engine_is_never_asked_about_what_runs() {
+    play(|mut rig: Rig| async move {
+        // Two ways to the one engine there is, as if they led to two.
+        let (first, second) = (UnixRelay::to(&rig.engine().socket()), UnixRelay::to(&rig.engine().socket()));
+        rig.containers.sockets = vec![first.socket(), second.socket()];
+        rig.containers.call_within = Duration::from_secs(2);
+        rig.new_agent().await;
+        let runs = rig.order(&[]);
+        rig.run(&runs).await;
+        first.cut();
+        let adopted = rig.new_agent().await;
+        assert!(matches!(&adopted[..], [Adopted { state: AdoptedState::Held { .. }, .. }]), "{adopted:?}");
+        let other = rig.order(&[]);
+        let error = rig.start(&other).await.expect_err("its engine is away");
+        assert!(matches!(error, StartError::NoEngine { .. }), "{error:?}");
+        first.pass();
+        let event = rig.event().await;
+        assert!(matches!(event, DriverEvent::Adopted(_)), "{event:?}");
+        rig.kill(&runs).await;
+        rig.forget(&[&runs]).await;
+        // Nothing is left that the first one would have to be asked about.
+        first.cut();
+        rig.new_agent().await;
+        rig.run(&other).await;
+        rig.kill(&other).await;
+        rig.forget(&[&other]).await;
+    });
+}
+
+#[test]
 fn an_engine_that_is_silent_ends_nothing() {
     play(|mut rig: Rig| async move {
         let relay = UnixRelay::to(&rig.engine().socket());
