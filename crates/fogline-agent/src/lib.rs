@@ -2,6 +2,7 @@
 //!
 //! Must never reach the database, nor decide where a replica runs.
 
+mod causes;
 pub mod cgroup;
 pub mod clock;
 pub mod config;

@@ -34,7 +34,7 @@ mod directory;
 mod engine;
 mod namespace;
 pub mod patience;
-mod port;
+pub mod port;
 mod postgres;
 mod program;
 mod registry;

@@ -9,6 +9,7 @@
 pub mod docker;
 mod error;
 mod exec;
+mod kept;
 pub mod process;
 mod set;
 
@@ -28,6 +29,9 @@ pub use error::{DriverError, StartError};
 pub use exec::{ExecError, ExecOrder, ExecOutcome};
 pub use process::{ProcessConfig, ProcessDriver};
 pub use set::Drivers;
+
+/// The variable that every process of a replica is recognised by, unless it drops it.
+const REPLICA_ID: &str = "FOGLINE_REPLICA_ID";
 
 /// One run of one replica: everything that is needed to start it. It is kept on disk, so that an agent that restarts
 /// knows what it adopts.
@@ -55,6 +59,21 @@ pub struct StartOrder {
     /// The port on the host that the agent picked. A process is told it in `PORT`; a container's own port is published
     /// there.
     pub port: Option<u16>,
+}
+
+impl StartOrder {
+    /// Who a replica is, as it finds it in its environment whatever its spec says.
+    fn identity(&self) -> impl Iterator<Item = (String, String)> {
+        let identity = [
+            (REPLICA_ID, self.replica_id.to_string()),
+            ("FOGLINE_DEPLOYMENT", self.deployment_name.clone()),
+            ("FOGLINE_DEPLOYMENT_ID", self.deployment_id.to_string()),
+            ("FOGLINE_NODE", self.node_name.clone()),
+            ("FOGLINE_REVISION", self.revision.to_string()),
+            ("FOGLINE_RUN", self.run.to_string()),
+        ];
+        identity.into_iter().map(|(name, value)| (name.to_owned(), value))
+    }
 }
 
 /// A replica's process is there.
@@ -274,4 +293,9 @@ impl Driver {
             Self::Docker(driver) => driver.knows(replica_id),
         }
     }
+}
+
+/// Runs what blocks where that is allowed.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
 }

@@ -16,6 +16,7 @@ use tonic::transport::Endpoint;
 use tracing::warn;
 
 use super::Event;
+use crate::causes::chain;
 use crate::config::Token;
 
 /// How long a server may take to accept a connection.
@@ -143,16 +144,4 @@ fn refused(server: &str, status: &tonic::Status) -> String {
         ),
         code => format!("the stream to the server at {server} broke: {code:?}: {}", status.message()),
     }
-}
-
-/// An error with its causes, which tonic does not show by itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

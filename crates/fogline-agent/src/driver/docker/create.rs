@@ -134,15 +134,7 @@ fn mount(mount: &Checked) -> Mount {
 fn environment(plan: &Plan<'_>) -> Vec<String> {
     let order = plan.order;
     let mut env: BTreeMap<String, String> = order.template.env.clone();
-    let identity = [
-        ("FOGLINE_REPLICA_ID", order.replica_id.to_string()),
-        ("FOGLINE_DEPLOYMENT", order.deployment_name.clone()),
-        ("FOGLINE_DEPLOYMENT_ID", order.deployment_id.to_string()),
-        ("FOGLINE_NODE", order.node_name.clone()),
-        ("FOGLINE_REVISION", order.revision.to_string()),
-        ("FOGLINE_RUN", order.run.to_string()),
-    ];
-    env.extend(identity.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(order.identity());
     env.extend(plan.port.map(|port| ("PORT".to_owned(), port.to_string())));
     env.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }

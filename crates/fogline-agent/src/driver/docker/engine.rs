@@ -18,6 +18,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::{OnceCell, watch};
 
 use super::blocking;
+use crate::causes::chain;
 use crate::disk::write::{self, Flush};
 
 /// How often an idempotent call is tried.
@@ -122,21 +123,6 @@ impl EngineError {
         };
         Self { attempted, reason, failure }
     }
-}
-
-/// An error with its causes, which HTTP libraries do not show by themselves.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 impl Engine {

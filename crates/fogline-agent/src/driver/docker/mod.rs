@@ -38,9 +38,10 @@ use fogline_core::observation::ReplicaUsage;
 use tokio::sync::{Notify, mpsc, watch as watched};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::kept::replicas_in;
 use super::{
     Adopted, DriverError, DriverEvent, ExecError, ExecOrder, ExecOutcome, LogStream, LogsError, Signal, StartError,
-    StartOrder, Started,
+    StartOrder, Started, blocking,
 };
 use crate::config::ImageGc;
 use crate::logs::LogLimits;
@@ -370,18 +371,4 @@ impl Inner {
 /// The name of a run's container: there cannot be two of a name.
 fn container_name(replica_id: ReplicaId, run: u32) -> String {
     format!("fogline-{replica_id}-{run}")
-}
-
-/// Runs what blocks where that is allowed.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
-}
-
-/// The replicas that have something in `dir`.
-fn replicas_in(dir: &Path) -> Vec<(ReplicaId, PathBuf)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut found: Vec<_> =
-        entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect();
-    found.sort();
-    found
 }

@@ -103,17 +103,6 @@ impl RecordDir {
         self.damaged().exists()
     }
 
-    /// An order holds secrets; only the output is kept of a replica that is forgotten.
-    pub fn keep_only_logs(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.path() != self.logs() {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
     fn damaged(&self) -> PathBuf {
         self.path.join("record.damaged")
     }

@@ -8,28 +8,17 @@ use std::path::Path;
 
 use fogline_core::id::ReplicaId;
 
-use super::super::StartOrder;
+use super::super::{REPLICA_ID, StartOrder};
 
 /// Where programs are looked for when nobody says where.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The variable that every process of a replica is recognised by, unless it drops it.
-const REPLICA_ID: &str = "FOGLINE_REPLICA_ID";
 
 pub(super) fn of(order: &StartOrder, base: &BTreeMap<String, String>, working_dir: &Path) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]);
     env.extend(base.clone());
     env.insert("HOME".to_owned(), working_dir.display().to_string());
     env.extend(order.template.env.clone());
-    let identity = [
-        (REPLICA_ID, order.replica_id.to_string()),
-        ("FOGLINE_DEPLOYMENT", order.deployment_name.clone()),
-        ("FOGLINE_DEPLOYMENT_ID", order.deployment_id.to_string()),
-        ("FOGLINE_NODE", order.node_name.clone()),
-        ("FOGLINE_REVISION", order.revision.to_string()),
-        ("FOGLINE_RUN", order.run.to_string()),
-    ];
-    env.extend(identity.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(order.identity());
     if let Some(port) = order.port {
         env.insert("PORT".to_owned(), port.to_string());
     }

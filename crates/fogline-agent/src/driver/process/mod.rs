@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,9 +31,10 @@ use fogline_core::observation::ReplicaUsage;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::kept::replicas_in;
 use super::{
     Adopted, DriverError, DriverEvent, ExecError, ExecOrder, ExecOutcome, LogStream, LogsError, Signal, StartError,
-    StartOrder, Started,
+    StartOrder, Started, blocking,
 };
 use crate::cgroup::{Cgroups, ReplicaCgroup};
 use crate::logs::LogLimits;
@@ -251,18 +252,4 @@ impl Inner {
             })
             .collect()
     }
-}
-
-/// Runs what blocks where that is allowed.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
-}
-
-/// The directories of replicas in `dir`.
-fn replicas_in(dir: &Path) -> Vec<(ReplicaId, PathBuf)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut found: Vec<_> =
-        entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect();
-    found.sort();
-    found
 }

@@ -12,7 +12,7 @@ use fogline_agent::driver::{Adopted, AdoptedState, DriverError, ExitCause, LogsE
 use tokio_stream::StreamExt;
 
 use super::harness::{until, within};
-pub(super) use rig::{IMAGE, Kind, Rig, free_port, get, play};
+pub(super) use rig::{IMAGE, Kind, Rig, get, play};
 
 macro_rules! both {
     ($($name:ident),* $(,)?) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use fogline_core::id::{IdSource, ReplicaId};
 use fogline_core::quantity::{CpuMillis, Resources};
 use fogline_core::spec::{ContainerSpec, ReplicaTemplate, Runtime};
 use fogline_core::time::Timestamp;
-use fogline_testbed::{Engine, service_program};
+use fogline_testbed::{Engine, port, service_program};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
@@ -166,7 +166,7 @@ impl Rig {
                 drain_timeout_s: 30,
             }),
             image_digest: None,
-            port: Some(free_port()),
+            port: Some(port::spare().port()),
         }
     }
 
@@ -311,11 +311,6 @@ impl Drop for Rig {
             fogline_agent::shim::proc_stat::kill_if(process, rustix::process::Signal::KILL, |_| true);
         }
     }
-}
-
-/// Nobody listens there now, in the network of this thread.
-pub(in crate::driver) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 /// The body of the answer, if there is one.

@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use fogline_agent::driver::StartError;
+use fogline_testbed::port;
 
-use super::super::contract::{IMAGE, Rig, free_port};
+use super::super::contract::{IMAGE, Rig};
 use super::play;
 
 #[test]
@@ -58,7 +59,7 @@ fn a_port_that_somebody_else_has_is_told_and_another_one_works() {
         let error = rig.start(&order).await.expect_err("somebody has the port");
         assert_eq!(Some(error), order.port.map(|port| StartError::PortTaken { port }));
         order.run = 2;
-        order.port = Some(free_port());
+        order.port = Some(port::spare().port());
         rig.run(&order).await;
         assert_eq!(rig.engine().containers(&format!("fogline-{}", order.replica_id)).len(), 1);
         drop(taken);
