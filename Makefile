@@ -6,7 +6,8 @@ CARGO ?= cargo
 # of docker.io in some) is passed over, as long as its program comes with another.
 PACKAGES := gcc:cc libc6-dev:/usr/include/stdio.h ca-certificates:/etc/ssl/certs/ca-certificates.crt curl:curl \
             python3:python3 procps:ps sqlite3:sqlite3 util-linux:unshare mount:mount postgresql:/usr/lib/postgresql/*/bin/postgres \
-            docker.io:dockerd docker-cli:docker docker-registry:docker-registry tini:tini iptables:iptables iproute2:ip openssl:openssl
+            docker.io:dockerd docker-cli:docker docker-registry:docker-registry tini:tini prometheus:prometheus redis-server:redis-server \
+            podman:podman netavark:/usr/lib/podman/netavark iptables:iptables iproute2:ip openssl:openssl
 
 .DEFAULT_GOAL := help
 .PHONY: help deps demo test soak bench lint ci

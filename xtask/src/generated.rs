@@ -15,6 +15,8 @@ pub enum Document {
     OpenApi,
     /// The JSON Schema of a deployment's YAML.
     SpecSchema,
+    /// The JSON Schema of a scaling policy's YAML.
+    PolicySchema,
 }
 
 /// Whether to write or to compare.
@@ -31,14 +33,24 @@ impl Document {
         match self {
             Self::OpenApi => "docs/openapi.json",
             Self::SpecSchema => "docs/spec.schema.json",
+            Self::PolicySchema => "docs/policy.schema.json",
         }
     }
 
-    /// The subcommand, of `fogline` as of this program.
-    const fn subcommand(self) -> &'static str {
+    /// The chore that writes it, which is also the subcommand of `fogline` that prints it.
+    const fn chore(self) -> &'static str {
         match self {
             Self::OpenApi => "openapi",
-            Self::SpecSchema => "schema",
+            Self::SpecSchema | Self::PolicySchema => "schema",
+        }
+    }
+
+    /// What `fogline` is called with.
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenApi => &["openapi"],
+            Self::SpecSchema => &["schema", "deployment"],
+            Self::PolicySchema => &["schema", "policy"],
         }
     }
 }
@@ -68,15 +80,19 @@ fn check(document: Document, path: &Path, made: &str) -> Result<()> {
             "{} is not what the code makes. First difference, in line {line}:\n  committed: {old}\n  made:      {new}\n\
              Run `cargo xtask {}` and commit the result.",
             document.path(),
-            document.subcommand(),
+            document.chore(),
         ),
     }
 }
 
 fn make(document: Document) -> Result<String> {
-    let arguments = ["run", "--quiet", "--locked", "--package", "fogline", "--", document.subcommand()];
-    let output =
-        Command::new(env!("CARGO")).args(arguments).current_dir(crate::root()?).output().context("cannot run cargo")?;
+    let mut arguments = vec!["run", "--quiet", "--locked", "--package", "fogline", "--"];
+    arguments.extend(document.arguments());
+    let output = Command::new(env!("CARGO"))
+        .args(&arguments)
+        .current_dir(crate::root()?)
+        .output()
+        .context("cannot run cargo")?;
     if !output.status.success() {
         bail!("`cargo {}` failed:\n{}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     }

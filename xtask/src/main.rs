@@ -19,7 +19,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <chore>
 
   openapi [--check]   write docs/openapi.json from the code, or fail if it differs
-  schema [--check]    write docs/spec.schema.json from the code, or fail if it differs
+  schema [--check]    write docs/spec.schema.json and docs/policy.schema.json from the code, or fail if they differ
   purity              fail if a crate can reach what it must not reach
   tidy                fail if a file breaks a rule of the house, and print the figures
 ";
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["openapi"] => generated::run(Document::OpenApi, Mode::Write),
         ["openapi", "--check"] => generated::run(Document::OpenApi, Mode::Check),
-        ["schema"] => generated::run(Document::SpecSchema, Mode::Write),
-        ["schema", "--check"] => generated::run(Document::SpecSchema, Mode::Check),
+        ["schema"] => schemas(Mode::Write),
+        ["schema", "--check"] => schemas(Mode::Check),
         ["purity"] => purity::run(),
         ["tidy"] => tidy::run(),
         _ => {
@@ -46,6 +46,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn schemas(mode: Mode) -> Result<()> {
+    generated::run(Document::SpecSchema, mode)?;
+    generated::run(Document::PolicySchema, mode)
 }
 
 /// The root of this checkout.

@@ -56,6 +56,12 @@ const RULES: &[Rule] = &[
         why: "the store stores; it neither serves nor decides",
     },
     Rule {
+        package: "fogline-source",
+        may_use: &["fogline-core"],
+        cannot_reach: &["axum", "tonic", "procfs", "argon2", "jsonwebtoken", "clap"],
+        why: "answers of strangers are read where nothing can reach the cluster",
+    },
+    Rule {
         package: "fogline-agent",
         may_use: &["fogline-api", "fogline-core"],
         cannot_reach: &["sqlx", "libsqlite3-sys", "argon2", "jsonwebtoken", "clap"],
@@ -63,7 +69,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "fogline-server",
-        may_use: &["fogline-api", "fogline-core", "fogline-store"],
+        may_use: &["fogline-api", "fogline-core", "fogline-source", "fogline-store"],
         cannot_reach: &["procfs", "clap"],
         why: "the server runs no workload and looks at no machine",
     },
@@ -75,7 +81,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "fogline",
-        may_use: &["fogline-agent", "fogline-api", "fogline-core", "fogline-server", "fogline-store"],
+        may_use: &["fogline-agent", "fogline-api", "fogline-core", "fogline-server", "fogline-source", "fogline-store"],
         cannot_reach: &["fogline-sim", "openssl-sys", "ring"],
         why: "the simulation is for tests, and there is one cryptography provider",
     },

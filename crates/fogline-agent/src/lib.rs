@@ -2,7 +2,6 @@
 //!
 //! Must never reach the database, nor decide where a replica runs.
 
-mod causes;
 pub mod cgroup;
 pub mod clock;
 pub mod config;

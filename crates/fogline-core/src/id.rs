@@ -77,6 +77,8 @@ ids! {
     AuditId,
     /// A scaling policy.
     PolicyId,
+    /// A scaling decision that is kept.
+    DecisionId,
     /// A login, which lives as long as its refresh token.
     SessionId,
 }

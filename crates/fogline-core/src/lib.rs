@@ -4,6 +4,7 @@
 //! and what does it change? [`planner::plan`]: what must change so that what runs is what was asked for?
 
 pub mod assignment;
+pub mod causes;
 pub mod cluster;
 pub mod command;
 pub mod id;

@@ -11,6 +11,8 @@ pub struct Quota {
     pub deployments: Option<u32>,
     /// Replicas asked for, over all of them.
     pub replicas: Option<u32>,
+    /// Scaling policies.
+    pub policies: Option<u32>,
 }
 
 /// Settings of the deciding part. Changed only at a start.
@@ -37,9 +39,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            free: Quota { deployments: Some(3), replicas: Some(10) },
-            pro: Quota { deployments: Some(20), replicas: Some(100) },
-            enterprise: Quota { deployments: None, replicas: None },
+            free: Quota { deployments: Some(3), replicas: Some(10), policies: Some(1) },
+            pro: Quota { deployments: Some(20), replicas: Some(100), policies: Some(20) },
+            enterprise: Quota { deployments: None, replicas: None, policies: None },
             node_timeout: Duration::from_secs(12),
             load_max_age: Duration::from_secs(9),
             failure_memory: Duration::from_secs(600),

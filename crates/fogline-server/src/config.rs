@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fogline_core::settings::Settings;
+use fogline_source::SourcesConfig;
 use fogline_store::{BadUrl, StoreConfig};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -31,6 +32,10 @@ pub struct ServerConfig {
     pub settings: Settings,
     /// Password of the first administrator; a generated one is returned once when nothing is said.
     pub admin_password: Option<SecretString>,
+    /// How often each scaling target is evaluated.
+    pub evaluation_interval: Duration,
+    /// Servers that scaling policies may take metrics from, and where the URLs in policies may lead.
+    pub sources: SourcesConfig,
     /// How often agents tell that they live. Three of them must fit into `settings.node_timeout`.
     pub heartbeat_interval: Duration,
     /// How long an access token is good for.
@@ -59,6 +64,8 @@ impl ServerConfig {
             agent_listen: SocketAddr::from(([127, 0, 0, 1], 8001)),
             settings: Settings::default(),
             admin_password: None,
+            evaluation_interval: Duration::from_secs(5),
+            sources: SourcesConfig::default(),
             heartbeat_interval: Duration::from_secs(3),
             access_token_ttl: Duration::from_secs(15 * 60),
             refresh_token_ttl: Duration::from_secs(30 * 24 * 3_600),

@@ -13,6 +13,7 @@ pub mod http;
 mod http_listener;
 mod leadership;
 mod presence;
+mod scaling;
 mod serve;
 mod state;
 mod telemetry;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use fogline_store::{BadUrl, OpenError, Store, StoreConfig, StoreError};
+use fogline_source::{ConfigError, Sources};
+use fogline_store::{BadUrl, OpenError, SampleStore, SamplesConfig, Store, StoreConfig, StoreError};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use crate::config::ServerConfig;
 use crate::http;
 use crate::http_listener::HttpListener;
 use crate::leadership::{Campaign, Leadership, Standing, Witness, pin_keys};
+use crate::scaling::ScalingStanding;
 use crate::state::Shared;
 use crate::telemetry::Telemetry;
 use crate::writer::Writer;
@@ -71,6 +73,9 @@ pub enum ServeError {
     /// The database's URL names none.
     #[error(transparent)]
     Url(#[from] BadUrl),
+    /// A metric source of the settings cannot be used.
+    #[error("cannot use a metric source of the settings: {0}")]
+    Sources(#[from] ConfigError),
     /// The database opens and does not work.
     #[error("cannot use the database {database}: {source}")]
     Store {
@@ -201,6 +206,8 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         return Err(ServeError::OtherKeys { jwt_key, agent_token });
     }
 
+    let sources = Sources::new(&config.sources)?;
+    let samples = SampleStore::open(&SamplesConfig::beside(&place)).await?;
     let (clock, telemetry, leadership) = (Clock::system(), Telemetry::new(), Leadership::new());
     let standing = Standing {
         store: store.clone(),
@@ -211,6 +218,12 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         settings: config.settings.clone(),
         writer_queue: config.writer_queue,
         admin_password: config.admin_password.clone(),
+        scaling: ScalingStanding {
+            sources: sources.clone(),
+            prometheus: config.sources.prometheus_url.is_some(),
+            samples: samples.clone(),
+            interval: config.evaluation_interval,
+        },
     };
     let witness = Arc::clone(&standing.witness);
     let (campaign, generated_password) =
@@ -228,6 +241,7 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         jwt_key: SecretBox::new(bootstrap::bytes_of(jwt_key.expose_secret()).into_boxed_slice()),
         leadership: leadership.clone(),
         witness,
+        sources,
         advertised: addresses.0,
     });
     let agents = AgentsConfig {
@@ -246,6 +260,7 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         leading: AbortOnDropHandle::new(tokio::spawn(campaign.run(stop_campaign.clone()))),
         stop_campaign,
         store,
+        samples,
         chores: vec![AbortOnDropHandle::new(tokio::spawn(async move { telemetry.upkeep().await }))],
     };
     let router = http::router(Arc::clone(&shared));
@@ -307,6 +322,7 @@ struct Parts {
     stop_campaign: CancellationToken,
     leading: AbortOnDropHandle<Result<(), ServeError>>,
     store: Store,
+    samples: SampleStore,
     chores: Vec<AbortOnDropHandle<()>>,
 }
 
@@ -342,6 +358,7 @@ impl Parts {
         self.stop_campaign.cancel();
         // A task that has ended was awaited above.
         let leading = if self.leading.is_finished() { Ok(()) } else { led(self.leading.await) };
+        self.samples.close().await;
         self.store.close().await;
         tracing::info!("Stopped");
         result.and(leading)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fogline_source::Sources;
 use fogline_store::Store;
 use secrecy::SecretSlice;
 
@@ -10,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::leadership::{Leadership, Witness};
 use crate::presence::Presence;
+use crate::scaling::Scaler;
 use crate::telemetry::Telemetry;
 use crate::writer::Writer;
 
@@ -33,6 +35,8 @@ pub struct Shared {
     pub jwt_key: SecretSlice<u8>,
     /// Whether this server leads, and who else does.
     pub(crate) leadership: Leadership,
+    /// Metric sources, for checking what policies say of them.
+    pub(crate) sources: Sources,
     /// What this process has seen the database be at.
     pub(crate) witness: Arc<Witness>,
     /// Where other servers reach this one, as it says of itself.
@@ -44,6 +48,11 @@ impl Shared {
     #[must_use]
     pub fn presence(&self) -> Presence {
         self.leadership.term().map(|term| term.presence.clone()).unwrap_or_default()
+    }
+
+    /// The scaling engine; nothing where this server does not lead.
+    pub(crate) fn scaler(&self) -> Option<Arc<Scaler>> {
+        self.leadership.term().map(|term| Arc::clone(&term.scaler))
     }
 }
 

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use fogline_core::cluster::{Changes, Durable, RevisionRecord};
-use fogline_core::id::{DeploymentId, NodeId, ReplicaId, UserId};
-use fogline_core::record::{DeploymentRecord, NodeRecord, ReplicaRecord, UserRecord};
+use fogline_core::id::{DecisionId, DeploymentId, NodeId, PolicyId, ReplicaId, UserId};
+use fogline_core::record::{
+    DecisionRecord, DecisionStatus, DeploymentRecord, NodeRecord, PolicyRecord, ReplicaRecord, ScalingStateRecord,
+    ScalingTarget, UserRecord,
+};
 use fogline_core::state::DeploymentStatus;
 
 /// What the disk does to commits at present.
@@ -48,6 +51,9 @@ pub struct Store {
     deployments: BTreeMap<DeploymentId, DeploymentRecord>,
     revisions: BTreeMap<(DeploymentId, u32), RevisionRecord>,
     replicas: BTreeMap<ReplicaId, ReplicaRecord>,
+    policies: BTreeMap<PolicyId, PolicyRecord>,
+    scaling_states: BTreeMap<ScalingTarget, ScalingStateRecord>,
+    decisions: BTreeMap<DecisionId, DecisionRecord>,
 }
 
 impl Store {
@@ -84,6 +90,9 @@ impl Store {
         merge(&mut self.nodes, &changes.nodes);
         merge(&mut self.deployments, &changes.deployments);
         merge(&mut self.replicas, &changes.replicas);
+        merge(&mut self.policies, &changes.policies);
+        merge(&mut self.scaling_states, &changes.scaling_states);
+        merge(&mut self.decisions, &changes.decisions);
         for revision in &changes.revisions {
             self.revisions.insert((revision.deployment_id, revision.revision), revision.clone());
         }
@@ -102,6 +111,14 @@ impl Store {
             self.replicas.values().filter(|replica| !replica.status.is_terminal()).cloned().collect();
         let needed = |id: &DeploymentId| replicas.iter().any(|replica| replica.deployment_id == *id);
         Durable {
+            policies: self.policies.values().cloned().collect(),
+            scaling_states: self.scaling_states.values().cloned().collect(),
+            decisions: self
+                .decisions
+                .values()
+                .filter(|decision| decision.status == DecisionStatus::Pending)
+                .cloned()
+                .collect(),
             users: self.users.values().cloned().collect(),
             sessions: Vec::new(),
             nodes: self.nodes.values().cloned().collect(),
@@ -151,7 +168,7 @@ impl Store {
     }
 }
 
-fn merge<K: Ord + Copy + Eq + std::hash::Hash, T: Clone>(
+fn merge<K: Ord + Clone + Eq + std::hash::Hash, T: Clone>(
     rows: &mut BTreeMap<K, T>,
     edits: &fogline_core::cluster::Edits<K, T>,
 ) {

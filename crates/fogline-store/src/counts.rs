@@ -1,5 +1,10 @@
 //! Numbers about the rows: how many there are, and how many were let go of.
 
+use std::time::Duration;
+
+use fogline_core::record::DecisionStatus;
+use fogline_core::scaling::decision::Action;
+use fogline_core::scaling::inputs::Trigger;
 use fogline_core::state::{DeploymentStatus, ReplicaStatus};
 
 /// How many rows there are, for `/metrics`.
@@ -26,4 +31,27 @@ pub struct Pruned {
     pub idempotency_keys: u64,
     /// Sessions that have expired.
     pub sessions: u64,
+    /// Scaling decisions that held the count and are older than 7 days.
+    pub decisions: u64,
+    /// Versions of scaling policies beyond the last 100 of their policy.
+    pub policy_versions: u64,
+}
+
+/// How many scaling decisions have all of this in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DecisionCount {
+    /// What was done.
+    pub action: Action,
+    /// Who or what asked for it.
+    pub trigger: Trigger,
+    /// How far it has come.
+    pub status: DecisionStatus,
+    /// Whether it was kept from being carried out.
+    pub dry_run: bool,
+    /// How many.
+    pub count: u64,
+    /// How many of them have ended at a moment that is known.
+    pub timed: u64,
+    /// How long those took together, from the decision to its end: sums of several of these give the mean of all.
+    pub took: Duration,
 }

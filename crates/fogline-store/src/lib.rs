@@ -16,6 +16,7 @@ mod page;
 mod postgres;
 mod read;
 mod row;
+mod samples;
 mod schema;
 mod sqlite;
 mod store;
@@ -24,13 +25,14 @@ mod transfer;
 
 pub use audit_entry::AuditEntry;
 pub use config::{BadUrl, StoreConfig};
-pub use counts::{Counts, Pruned};
+pub use counts::{Counts, DecisionCount, Pruned};
 pub use error::{CommitError, OpenError, StoreError};
-pub use filter::DeploymentFilter;
+pub use filter::{DecisionFilter, DecisionsOf, DeploymentFilter, PolicyFilter};
 pub use lease::{Candidate, Incumbent, KeysPinned, Lease, TakeOver};
 pub use migration::MigrationStatus;
 pub use page::{MAX_PAGE, Page, PageRequest};
 pub use postgres::PostgresConfig;
+pub use samples::{Bucket, Compacted, FINE_FOR, KEPT_FOR, SampleStore, SamplesConfig, SeriesKey};
 pub use store::Store;
 pub use transfer::{
     Backup, Column, Enclosed, Header, Kind, Restore, Restored, Source, TABLES, Table, TableSum, Taken, TransferError,

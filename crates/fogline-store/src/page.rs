@@ -78,6 +78,9 @@ pub(crate) enum List {
     Revisions,
     History,
     Audit,
+    Policies,
+    PolicyVersions,
+    Decisions,
 }
 
 impl List {
@@ -90,6 +93,9 @@ impl List {
             Self::Revisions => "v",
             Self::History => "h",
             Self::Audit => "a",
+            Self::Policies => "p",
+            Self::PolicyVersions => "pv",
+            Self::Decisions => "sd",
         }
     }
 

@@ -34,6 +34,7 @@ macro_rules! schema {
             3, "leader and idempotency", "0003_leader_and_idempotency";
             4, "image digest", "0004_image_digest";
             5, "leader addresses", "0005_leader_addresses";
+            6, "scaling", "0006_scaling";
         }
     };
     ($dialect:literal, $($version:literal, $name:literal, $file:literal;)+) => {

@@ -1,8 +1,9 @@
 //! Real servers for tests: what Fogline talks to is started here, broken here, and gone when the test is over.
 //!
 //! * [`Postgres`] a private cluster on loopback; killed, restarted, copied to a standby, promoted.
-//! * [`Engine`] a private container engine in a network of its own; [`Registry`] an image registry beside it, and
-//!   [`service_program`] what runs in the test image.
+//! * [`Engine`] a private container engine in a network of its own, of either [`Make`]: Docker or Podman; [`Registry`] an
+//!   image registry beside it, and [`service_program`] what runs in the test image.
+//! * [`Prometheus`] and what it scrapes, an [`Exporter`]; [`Redis`]: each with or without password and TLS.
 //! * [`Relay`] and [`UnixRelay`] a network between two programs that passes, hangs, is cut, leads elsewhere, or spoils
 //!   single requests.
 //! * [`patience`] waiting for the real thing, with a deadline.
@@ -37,11 +38,16 @@ pub mod patience;
 pub mod port;
 mod postgres;
 mod program;
+mod prometheus;
+mod redis;
 mod registry;
 mod relay;
+mod tls;
 mod user;
 
-pub use engine::{Engine, service_program};
+pub use engine::{Engine, Make, service_program};
 pub use postgres::{Database, Postgres};
+pub use prometheus::{Exporter, Prometheus};
+pub use redis::Redis;
 pub use registry::{Registry, USER};
 pub use relay::{Deed, Relay, Request, UnixRelay};

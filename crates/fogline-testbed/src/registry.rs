@@ -183,12 +183,17 @@ impl Registry {
     }
 }
 
-/// The line of the password file: bcrypt, which is all that the registry knows. Perl asks the C library for it.
+/// The line of the password file.
 fn htpasswd() -> String {
     let (user, password) = USER;
+    format!("{user}:{}\n", bcrypt(password))
+}
+
+/// A password by bcrypt, which is all that some servers know. Perl asks the C library for it.
+pub(crate) fn bcrypt(password: &str) -> String {
     let hash = "print crypt($ARGV[0], '$2y$05$ofatestregistryofatest.')";
     let mut perl = program::command(&program::find("perl", "perl-base"));
     let hashed = program::run(perl.args(["-e", hash, password]));
     assert!(hashed.starts_with("$2y$"), "the C library of this machine knows no bcrypt: perl said {hashed:?}");
-    format!("{user}:{hashed}\n")
+    hashed
 }

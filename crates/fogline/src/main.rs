@@ -5,6 +5,7 @@
 
 mod agent_process;
 mod backtest;
+mod chain;
 mod cli;
 mod command;
 mod credentials;

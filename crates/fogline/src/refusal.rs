@@ -67,6 +67,7 @@ fn exit_of(problem: &Problem) -> Exit {
         | Kind::EventsGone
         | Kind::LastAdministrator
         | Kind::ChangedMeanwhile
+        | Kind::PreconditionFailed
         | Kind::IdempotencyKeyReused
         | Kind::TooLarge
         | Kind::UnsupportedMediaType

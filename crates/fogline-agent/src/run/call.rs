@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fogline_api::protocol::agent_service_client::AgentServiceClient;
 use fogline_api::protocol::{AgentMessage, FromAgent, FromServer};
+use fogline_core::causes::chain;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_stream::StreamExt;
@@ -16,7 +17,6 @@ use tonic::transport::Endpoint;
 use tracing::warn;
 
 use super::Event;
-use crate::causes::chain;
 use crate::config::Token;
 
 /// How long a server may take to accept a connection.

@@ -14,8 +14,8 @@ impl Client {
     /// Runs a command in a replica, and waits for its end. Never repeated: it may have been run though no answer came.
     ///
     /// # Errors
-    /// `not-found`, `not-running`, `unavailable` when its node cannot be reached, `timed-out` when it was killed because it
-    /// took too long, and those of every call.
+    /// `not-found`, `not-running`, `unavailable` when its node cannot be reached, `timed-out` when it took too
+    /// long (it was killed where the agent can see its processes), and those of every call.
     pub async fn exec(
         &self,
         deployment: DeploymentId,

@@ -11,6 +11,7 @@ mod events;
 mod exec;
 mod logs;
 mod nodes;
+mod scaling;
 mod transport;
 mod users;
 
@@ -23,6 +24,7 @@ pub use deployments::DeploymentQuery;
 pub use error::ClientError;
 pub use events::EventStream;
 pub use logs::{LogQuery, LogStream};
+pub use scaling::PolicyQuery;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,21 +6,28 @@
 
 mod audit;
 mod auth;
+mod backtest;
+mod decision;
 mod deployment;
 mod event;
 mod exec;
 mod explain;
 mod history;
+mod metric;
 mod node;
 mod page;
+mod policy;
 mod probe;
 mod problem;
+mod proxy_scaling;
 mod replica;
 mod seeds;
 mod user;
 
 pub use audit::AuditEntry;
 pub use auth::{ChangePasswordRequest, LoginRequest, LogoutRequest, MeResponse, RefreshRequest, TokenResponse};
+pub use backtest::{BacktestRequest, BacktestResponse, BacktestRow, RecordedRange};
+pub use decision::{DecisionResponse, EvaluationResponse, ScalingHistoryEntry};
 pub use deployment::{
     DeploymentHealth, DeploymentResponse, DeploymentSummary, HealthSummary, OperationResponse, ScaleRequest,
 };
@@ -28,10 +35,17 @@ pub use event::{ChangeKind, ChangedObject, EventResponse};
 pub use exec::{DEFAULT_EXEC_TIMEOUT_S, ExecCommandRequest, ExecCommandResponse};
 pub use explain::{ExplainResponse, ReplicaPlace};
 pub use history::HistoryEntry;
+pub use metric::{MetricsResponse, PushMetricsRequest, PushMetricsResponse, PushedMetric};
 pub use node::{NodeResponse, NodeStatus, PatchNodeRequest};
 pub use page::Page;
-pub use probe::{LostRevisions, ProbeResponse, ReadyResponse, ServerRole};
+pub use policy::{PausePolicyRequest, PolicyExecutor, PolicyResponse, PolicyVersionResponse, ScheduleResponse};
+pub use probe::{LostRevisions, ProbeResponse, ReadyResponse, ScalingEngineState, ScalingEngineStatus, ServerRole};
 pub use problem::{PROBLEM_JSON, Problem, ProblemKind};
+pub use proxy_scaling::{
+    CompleteEventRequest, Direction, EventCounts, ExecuteScalingRequest, LoadMetricsRequest, LoadMetricsResponse,
+    ProxyAction, ProxyEvaluationResponse, ProxyEventResponse, ProxyEventStatus, ProxyPolicyRequest,
+    ProxyPolicyResponse, ProxySummaryResponse, SeriesSummary, Trend,
+};
 pub use replica::ReplicaResponse;
 pub use seeds::{SeedDeploymentList, SeedReplica, SeedStatusResponse};
 pub use user::{CreateUserRequest, PatchUserRequest, UserResponse};

@@ -1,5 +1,6 @@
 //! Probes.
 
+use fogline_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +37,39 @@ pub struct ReadyResponse {
     /// Acknowledged changes that the database was found not to have, since this process has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<LostRevisions>,
+    /// The scaling engine, which runs where this server leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingEngineState>,
+}
+
+/// Whether scaling policies are evaluated as they should be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScalingEngineStatus {
+    /// Every interval.
+    Running,
+    /// The last round was long ago, or took far longer than it should.
+    Late,
+    /// Not at all, though this server leads.
+    Stopped,
+}
+
+/// The scaling engine, as it is now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ScalingEngineState {
+    /// Whether it does what it should.
+    pub status: ScalingEngineStatus,
+    /// When every target had been evaluated last; nothing before the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_round_at: Option<Timestamp>,
+    /// How long after it was due that was, in milliseconds.
+    pub lag_ms: u64,
+    /// Targets with an enabled policy.
+    pub targets: u64,
+    /// Distinct questions that are asked of metric sources.
+    pub sources: u64,
+    /// Those of them whose last answer was no value.
+    pub failing_sources: u64,
 }
 
 /// How far the database was behind what was known of it: a copy was promoted that had not received everything, or an old

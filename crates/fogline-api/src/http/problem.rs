@@ -120,6 +120,8 @@ kinds! {
     IdempotencyKeyReused = "idempotency-key-reused", 409, "The idempotency key was used for another request";
     /// Changes from there on are not kept any more.
     EventsGone = "events-gone", 410, "The events are not kept any more";
+    /// It is not the version that `If-Match` names any more.
+    PreconditionFailed = "precondition-failed", 412, "It is another version by now";
     /// The body is too large.
     TooLarge = "too-large", 413, "The body is too large";
     /// A call that is authenticated by a cookie must send JSON as such.

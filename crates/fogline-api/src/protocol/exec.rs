@@ -42,7 +42,7 @@ pub enum ExecEnd {
     Exited(ExecOutput),
     /// The replica does not run.
     NotRunning,
-    /// It was killed; in words.
+    /// It took too long, and was killed where the agent can see its processes; in words.
     TimedOut(String),
     /// Anything else; in words.
     Failed(String),

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::id::{DecisionId, DeploymentId, NodeId, PolicyId, ReplicaId, SessionId, UserId};
 use crate::image_digest::ImageDigest;
 use crate::record::{
-    AuditRecord, DeploymentRecord, IdempotencyRecord, NodeRecord, ReplicaRecord, SessionRecord, StatusHistoryRecord,
-    UserRecord,
+    AuditRecord, DecisionRecord, DeploymentRecord, IdempotencyRecord, NodeRecord, PolicyRecord, PolicyVersionRecord,
+    ReplicaRecord, ScalingStateRecord, ScalingTarget, SessionRecord, StatusHistoryRecord, UserRecord,
 };
 use crate::spec::DeploymentSpec;
 use crate::time::Timestamp;
@@ -37,13 +37,13 @@ impl<K, T> Default for Edits<K, T> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T> Edits<K, T> {
+impl<K: Clone + Eq + Hash, T> Edits<K, T> {
     /// Remembers one more change of a row; `before` counts only the first time.
     pub fn record(&mut self, key: K, before: Option<T>, after: Option<T>) {
         match self.index.get(&key) {
             Some(&at) => self.edits[at].1.after = after,
             None => {
-                self.index.insert(key, self.edits.len());
+                self.index.insert(key.clone(), self.edits.len());
                 self.edits.push((key, Edit { before, after }));
             }
         }
@@ -51,7 +51,7 @@ impl<K: Copy + Eq + Hash, T> Edits<K, T> {
 
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &Edit<T>)> + ExactSizeIterator {
-        self.edits.iter().map(|(key, edit)| (*key, edit))
+        self.edits.iter().map(|(key, edit)| (key.clone(), edit))
     }
 
     /// Rows as they are now, those that are still there.
@@ -61,7 +61,7 @@ impl<K: Copy + Eq + Hash, T> Edits<K, T> {
 
     /// Keys of the rows that are gone and were there before the batch.
     pub fn removals(&self) -> impl Iterator<Item = K> {
-        self.edits.iter().filter(|(_, edit)| edit.after.is_none() && edit.before.is_some()).map(|(key, _)| *key)
+        self.edits.iter().filter(|(_, edit)| edit.after.is_none() && edit.before.is_some()).map(|(key, _)| key.clone())
     }
 
     /// How many rows were touched.
@@ -102,6 +102,11 @@ pub struct Changes {
     pub revisions: Vec<RevisionRecord>,
     /// Digests of revisions that were there before the batch. One that goes does so with its deployment.
     pub image_digests: Edits<(DeploymentId, u32), ImageDigest>,
+    pub policies: Edits<PolicyId, PolicyRecord>,
+    pub policy_versions: Vec<PolicyVersionRecord>,
+    pub scaling_states: Edits<ScalingTarget, ScalingStateRecord>,
+    /// Those that were added, and pending ones that have ended. None is ever removed here; old holds are pruned.
+    pub decisions: Edits<DecisionId, DecisionRecord>,
     pub history: Vec<StatusHistoryRecord>,
     pub audit: Vec<AuditRecord>,
     pub idempotency: Vec<IdempotencyRecord>,
@@ -118,6 +123,10 @@ impl Changes {
             && self.replicas.is_empty()
             && self.revisions.is_empty()
             && self.image_digests.is_empty()
+            && self.policies.is_empty()
+            && self.policy_versions.is_empty()
+            && self.scaling_states.is_empty()
+            && self.decisions.is_empty()
             && self.history.is_empty()
             && self.audit.is_empty()
             && self.idempotency.is_empty()

@@ -6,9 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::{Changes, Cluster, Deployment};
-use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::id::{DeploymentId, NodeId, PolicyId, ReplicaId, SessionId, UserId};
 use crate::image_digest::ImageDigest;
-use crate::record::{DeploymentRecord, NodeRecord, ReplicaRecord, SessionRecord, UserRecord};
+use crate::record::{
+    DecisionRecord, DeploymentRecord, NodeRecord, PolicyRecord, ReplicaRecord, ScalingStateRecord, ScalingTarget,
+    SessionRecord, UserRecord,
+};
 use crate::state::DeploymentStatus;
 
 impl Cluster {
@@ -80,6 +83,37 @@ impl Cluster {
         self.set_replica(record.id, Some(record));
     }
 
+    pub(crate) fn put_policy(&mut self, changes: &mut Changes, record: PolicyRecord) {
+        let before = self.scaling.policy(record.id).cloned();
+        changes.policies.record(record.id, before, Some(record.clone()));
+        self.scaling.set_policy(record.id, Some(record));
+    }
+
+    /// Removes a policy, and its versions with it.
+    pub(crate) fn remove_policy(&mut self, changes: &mut Changes, id: PolicyId) {
+        changes.policies.record(id, self.scaling.policy(id).cloned(), None);
+        changes.policy_versions.retain(|version| version.policy_id != id);
+        self.scaling.set_policy(id, None);
+    }
+
+    pub(crate) fn put_scaling_state(&mut self, changes: &mut Changes, record: ScalingStateRecord) {
+        let before = self.scaling.state(&record.target).cloned();
+        changes.scaling_states.record(record.target.clone(), before, Some(record.clone()));
+        self.scaling.set_state(&record.target.clone(), Some(record));
+    }
+
+    pub(crate) fn remove_scaling_state(&mut self, changes: &mut Changes, target: &ScalingTarget) {
+        changes.scaling_states.record(target.clone(), self.scaling.state(target).cloned(), None);
+        self.scaling.set_state(target, None);
+    }
+
+    /// Adds a decision, or ends a pending one.
+    pub(crate) fn put_decision(&mut self, changes: &mut Changes, record: DecisionRecord) {
+        let before = self.scaling.decision(record.id).cloned();
+        changes.decisions.record(record.id, before, Some(record.clone()));
+        self.scaling.set_decision(record.id, Some(record));
+    }
+
     /// Takes a batch back, because its commit failed. What it touched is planned anew.
     pub fn revert(&mut self, changes: &Changes) {
         for (id, edit) in changes.replicas.iter().rev().filter(|(_, edit)| edit.before.is_none()) {
@@ -112,6 +146,15 @@ impl Cluster {
         }
         for (id, _) in changes.deployments.iter() {
             self.drop_unused_templates(id);
+        }
+        for (id, edit) in changes.policies.iter().rev() {
+            self.scaling.set_policy(id, edit.before.clone());
+        }
+        for (target, edit) in changes.scaling_states.iter().rev() {
+            self.scaling.set_state(&target, edit.before.clone());
+        }
+        for (id, edit) in changes.decisions.iter().rev() {
+            self.scaling.set_decision(id, edit.before.clone());
         }
         // A node that was about to be declared lost has to be looked at again.
         self.next_silence_check = crate::time::Timestamp::EPOCH;

@@ -1,8 +1,11 @@
 //! The way back from rows to a cluster, after a start or a take-over.
 
-use super::{Cluster, NodeObserved, NodeTable, Observed, ReplicaObserved, RevisionRecord};
+use super::{Cluster, NodeObserved, NodeTable, Observed, ReplicaObserved, RevisionRecord, ScalingBook};
 use crate::id::{DeploymentId, IdSource, ReplicaId};
-use crate::record::{DeploymentRecord, NodeRecord, ReplicaRecord, SessionRecord, UserRecord};
+use crate::record::{
+    DecisionRecord, DeploymentRecord, NodeRecord, PolicyRecord, ReplicaRecord, ScalingStateRecord, SessionRecord,
+    UserRecord,
+};
 use crate::settings::Settings;
 use crate::state::ReplicaStatus;
 use crate::time::Timestamp;
@@ -21,6 +24,10 @@ pub struct Durable {
     pub revisions: Vec<RevisionRecord>,
     /// Those that are not gone.
     pub replicas: Vec<ReplicaRecord>,
+    pub policies: Vec<PolicyRecord>,
+    pub scaling_states: Vec<ScalingStateRecord>,
+    /// Those that are pending.
+    pub decisions: Vec<DecisionRecord>,
 }
 
 /// Rows that contradict each other. The store's foreign keys make this impossible, so it means damage.
@@ -70,6 +77,7 @@ impl Cluster {
             by_owner: Default::default(),
             names: Default::default(),
             replicas: Default::default(),
+            scaling: ScalingBook::default(),
             observed: Observed::default(),
             dirty: Default::default(),
             waiting: Default::default(),
@@ -114,6 +122,13 @@ impl Cluster {
             let ready = replica.status == ReplicaStatus::Running;
             cluster.observed.replicas.insert(id, ReplicaObserved { ready, ..ReplicaObserved::default() });
             cluster.set_replica(id, Some(replica));
+        }
+        cluster.scaling.load_policies(durable.policies);
+        for state in durable.scaling_states {
+            cluster.scaling.set_state(&state.target.clone(), Some(state));
+        }
+        for decision in durable.decisions {
+            cluster.scaling.set_decision(decision.id, Some(decision));
         }
         Ok(cluster)
     }

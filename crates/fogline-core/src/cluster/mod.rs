@@ -11,6 +11,7 @@ mod lookup;
 mod nodes;
 mod notice;
 mod observed;
+mod scaling;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +31,7 @@ pub use labels::{LabelIndex, NODE_LABEL, REGION_LABEL, ZONE_LABEL, label};
 pub use load::{Durable, LoadError};
 pub use nodes::{NodeIndex, NodeTable, UNKNOWN_LOAD_PERCENT};
 pub use observed::{Failures, NodeObserved, Observed, ReplicaObserved};
+pub use scaling::{ScalingBook, TargetView};
 
 /// A deployment with what hangs on it.
 #[derive(Clone, Debug)]
@@ -57,6 +59,7 @@ pub struct Cluster {
     by_owner: HashMap<UserId, BTreeSet<DeploymentId>>,
     names: HashMap<(UserId, String), DeploymentId>,
     replicas: HashMap<ReplicaId, ReplicaRecord>,
+    scaling: ScalingBook,
     observed: Observed,
     /// Deployments to be planned before the batch ends.
     dirty: BTreeSet<DeploymentId>,

@@ -73,6 +73,7 @@ impl Cluster {
                 let seen = self.observed.replicas.entry(usage.replica_id).or_default();
                 seen.cpu_millis = usage.cpu_millis;
                 seen.memory_mb = usage.memory_mb;
+                seen.usage_at = Some(now);
             }
         }
     }

@@ -21,6 +21,8 @@ pub struct ReplicaObserved {
     pub cpu_millis: u32,
     /// Memory it uses.
     pub memory_mb: u32,
+    /// When these two were last told; nothing before.
+    pub usage_at: Option<Timestamp>,
 }
 
 /// What was seen of one node.

@@ -41,7 +41,7 @@ impl Cluster {
                 };
                 self.update_user(actor, *user_id, &update, now, changes)
             }
-            Command::DeleteUser { user_id } => self.delete_user(actor, *user_id, changes),
+            Command::DeleteUser { user_id } => self.delete_user(actor, *user_id, now, changes),
             Command::OpenSession { user_id, refresh_hash, expires_at } => {
                 self.open_session(actor, *user_id, *refresh_hash, *expires_at, now, changes)
             }
@@ -64,6 +64,19 @@ impl Cluster {
             Command::StopDeployment { deployment_id } => self.stop_deployment(actor, *deployment_id, now, changes),
             Command::StartDeployment { deployment_id } => self.start_deployment(actor, *deployment_id, now, changes),
             Command::DeleteDeployment { deployment_id } => self.delete_deployment(actor, *deployment_id, now, changes),
+            Command::CreatePolicy { spec } => self.create_policy(actor, spec, now, changes),
+            Command::UpdatePolicy { policy_id, spec, based_on } => {
+                self.update_policy(actor, *policy_id, spec, *based_on, now, changes)
+            }
+            Command::DeletePolicy { policy_id } => self.delete_policy(actor, *policy_id, now, changes),
+            Command::PausePolicy { policy_id, until } => self.pause_policy(actor, *policy_id, *until, now, changes),
+            Command::ScaleTarget { target, replicas, reason, until, trigger } => {
+                self.scale_target(actor, target, *replicas, reason.as_deref(), *until, *trigger, now, changes)
+            }
+            Command::Decide(decided) => self.decide(actor, decided, now, changes),
+            Command::CompleteDecision { decision_id, error } => {
+                self.complete_decision(actor, *decision_id, error.as_deref(), now, changes)
+            }
             Command::RunCommand { deployment_id, replica_id, command } => {
                 self.run_command(actor, *deployment_id, *replica_id, command)
             }

@@ -24,9 +24,15 @@ impl Command {
             Self::StopDeployment { deployment_id } => ("deployment.stop", deployment_id.to_string()),
             Self::StartDeployment { deployment_id } => ("deployment.start", deployment_id.to_string()),
             Self::DeleteDeployment { deployment_id } => ("deployment.delete", deployment_id.to_string()),
+            Self::CreatePolicy { spec } => ("policy.create", spec.name.clone()),
+            Self::UpdatePolicy { policy_id, .. } => ("policy.update", policy_id.to_string()),
+            Self::DeletePolicy { policy_id } => ("policy.delete", policy_id.to_string()),
+            Self::PausePolicy { policy_id, .. } => ("policy.pause", policy_id.to_string()),
+            Self::ScaleTarget { target, .. } => ("target.scale", target.to_string()),
+            Self::CompleteDecision { decision_id, .. } => ("decision.complete", decision_id.to_string()),
             Self::RunCommand { replica_id, .. } => ("replica.exec", replica_id.to_string()),
             Self::StopUnlisted { replica_id, .. } => ("replica.stop", replica_id.to_string()),
-            Self::DeclareNodes { .. } | Self::Heartbeat { .. } | Self::Observe { .. } => return None,
+            Self::Decide(_) | Self::DeclareNodes { .. } | Self::Heartbeat { .. } | Self::Observe { .. } => return None,
         })
     }
 }
@@ -96,6 +102,9 @@ impl Outcome {
             Self::Scaled { from, to, .. } => format!("from {from} to {to} replicas"),
             Self::DeploymentUpdated { revision, .. } => format!("revision {revision}"),
             Self::DeploymentStopped { replicas, .. } => format!("{replicas} replicas stopping"),
+            Self::Decided { from, to, .. } => format!("from {from} to {to} replicas"),
+            Self::PolicyCreated { policy_id } => policy_id.to_string(),
+            Self::PolicyUpdated { version, .. } => format!("version {version}"),
             Self::UserCreated { user_id } => user_id.to_string(),
             Self::SessionOpened { session_id } => session_id.to_string(),
             Self::SessionRevoked { .. }
@@ -106,6 +115,9 @@ impl Outcome {
             | Self::NodeDeleted { .. }
             | Self::DeploymentStarted { .. }
             | Self::DeploymentDeleted { .. }
+            | Self::PolicyDeleted { .. }
+            | Self::PolicyPaused { .. }
+            | Self::DecisionCompleted { .. }
             | Self::NodesDeclared { .. }
             | Self::Observed { .. }
             | Self::Noted => String::new(),

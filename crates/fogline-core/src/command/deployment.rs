@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use super::{Actor, Outcome, Rejection};
-use crate::cluster::{Changes, Cluster, Deployment, RevisionRecord, stated_digest};
+use crate::cluster::{Changes, Cluster, Deployment, NodeIndex, RevisionRecord, stated_digest};
 use crate::id::{DeploymentId, ReplicaId, UserId};
-use crate::record::{DeploymentRecord, Role};
-use crate::spec::{DeploymentSpec, FieldError, validate_command, validate_replicas};
+use crate::record::{DeploymentRecord, Role, ScalingTarget};
+use crate::spec::{DeploymentSpec, FieldError, MIN_REPLICAS, validate_command, validate_replicas};
 use crate::state::{DeploymentStatus, ReplicaStatus};
 use crate::time::Timestamp;
 
@@ -57,6 +57,12 @@ impl Cluster {
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
         let deployment = self.writable_deployment(actor, id, "scaling")?;
+        let target = ScalingTarget::Deployment(id);
+        if self.is_owned(&target) {
+            let status = deployment.record.status;
+            let set = self.set_by_hand(actor, &target, replicas, None, None, None, now, changes)?;
+            return Ok(Outcome::Scaled { deployment_id: id, status, from: set.from, to: set.to });
+        }
         let to = validate_replicas("replicas", replicas).map_err(Rejection::field)?;
         let record = deployment.record.clone();
         let (from, status) = (record.target_replicas, record.status);
@@ -65,7 +71,7 @@ impl Cluster {
         }
         if to != from {
             let spec = Arc::new(DeploymentSpec { replicas: to, ..(*record.spec).clone() });
-            self.resize(actor, record, spec, "scale-up", now, changes)?;
+            self.resize(actor, record, spec, None, now, changes)?;
         }
         Ok(Outcome::Scaled { deployment_id: id, status, from, to })
     }
@@ -80,8 +86,14 @@ impl Cluster {
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
         let deployment = self.writable_deployment(actor, id, "updating")?;
-        spec.validate().map_err(Rejection::Invalid)?;
-        if based_on.is_some_and(|based_on| *based_on != *deployment.record.spec) {
+        // A rollout never changes the count that a policy owns, nor does one that was made from an older count fail by it.
+        let kept = self.is_owned(&ScalingTarget::Deployment(id)).then_some(deployment.record.target_replicas);
+        let asleep = kept == Some(0) && spec.replicas == 0;
+        let counted = |spec: &DeploymentSpec, replicas| DeploymentSpec { replicas, ..spec.clone() };
+        if asleep { counted(spec, MIN_REPLICAS).validate() } else { spec.validate() }.map_err(Rejection::Invalid)?;
+        let spec = &kept.map_or_else(|| spec.clone(), |kept| Arc::new(counted(spec, kept)));
+        let made_from = based_on.map(|based_on| kept.map_or(based_on.clone(), |kept| counted(based_on, kept)));
+        if made_from.is_some_and(|made_from| made_from != *deployment.record.spec) {
             return Err(Rejection::ChangedMeanwhile { kind: "deployment", name: spec.name.clone() });
         }
         let mut record = deployment.record.clone();
@@ -101,7 +113,7 @@ impl Cluster {
         let (status, revision) = (record.status, record.revision);
         if *record.spec != **spec {
             let old_template = deployment.record.spec.template();
-            self.resize(actor, record, spec.clone(), "scale-up", now, changes)?;
+            self.resize(actor, record, spec.clone(), None, now, changes)?;
             if replaced {
                 let runs_on = if rolling { ", replicas are replaced one at a time" } else { "" };
                 let reason = format!(
@@ -115,31 +127,58 @@ impl Cluster {
     }
 
     /// Takes over a spec whose number of replicas may be another. What is new beyond the old target must fit now.
-    fn resize(
+    pub(super) fn resize(
         &mut self,
         actor: &Actor,
         record: DeploymentRecord,
         spec: Arc<DeploymentSpec>,
-        action: &'static str,
+        why: Option<&str>,
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<(), Rejection> {
+        let added = spec.replicas.saturating_sub(record.target_replicas);
+        if added > 0 {
+            self.check_quota(record.user_id, Some(record.id), spec.replicas)?;
+        }
+        let places = self.places_for(&record, &spec, now);
+        let found = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        if found < added && record.status.wants_replicas() {
+            return Err(Rejection::Insufficient { action: "scale-up", needed: added, found });
+        }
+        self.take_over(actor, record, spec, places, why, now, changes);
+        Ok(())
+    }
+
+    /// Where the replicas go that `spec` has beyond the present target; fewer where no more fit, none where none should run.
+    pub(super) fn places_for(
+        &self,
+        record: &DeploymentRecord,
+        spec: &DeploymentSpec,
+        now: Timestamp,
+    ) -> Vec<NodeIndex> {
+        let added = spec.replicas.saturating_sub(record.target_replicas);
+        match self.deployment(record.id) {
+            Some(deployment) if added > 0 && record.status.wants_replicas() => {
+                self.place(&self.demand(record.id, spec), &self.siblings(deployment, now), added, now)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes over a spec and puts what is new in its places.
+    #[expect(clippy::too_many_arguments, reason = "what is taken over, and the circumstances")]
+    pub(super) fn take_over(
+        &mut self,
+        actor: &Actor,
+        record: DeploymentRecord,
+        spec: Arc<DeploymentSpec>,
+        places: Vec<NodeIndex>,
+        why: Option<&str>,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) {
         let (id, status) = (record.id, record.status);
         let (from, to) = (record.target_replicas, spec.replicas);
-        let added = to.saturating_sub(from);
-        let mut places = Vec::new();
-        if added > 0 {
-            self.check_quota(record.user_id, Some(id), to)?;
-        }
-        if added > 0 && status.wants_replicas() {
-            let deployment = self.deployment(id).expect("the caller has just looked at it");
-            let siblings = self.siblings(deployment, now);
-            places = self.place(&self.demand(id, &spec), &siblings, added, now);
-            let found = u32::try_from(places.len()).unwrap_or(u32::MAX);
-            if found < added {
-                return Err(Rejection::Insufficient { action, needed: added, found });
-            }
-        }
         let revised = self.deployment(id).is_some_and(|known| known.record.revision != record.revision);
         let record = DeploymentRecord { target_replicas: to, spec, updated_at: now, ..record };
         if revised {
@@ -155,16 +194,18 @@ impl Cluster {
         let reason = match to.cmp(&from) {
             std::cmp::Ordering::Equal => None,
             _ if stopped => Some(format!("Target set from {from} to {to} replicas while stopped")),
-            std::cmp::Ordering::Greater => Some(format!("Scaled up from {from} to {to} replicas ({added} added)")),
+            std::cmp::Ordering::Greater => {
+                Some(format!("Scaled up from {from} to {to} replicas ({} added)", to - from))
+            }
             std::cmp::Ordering::Less => {
                 Some(format!("Scaled down from {from} to {to} replicas ({} removed)", from - to))
             }
         };
         if let Some(reason) = reason {
-            self.write_history(id, status.as_str(), actor.user_id(), reason, now, changes);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            self.write_history(id, status.as_str(), actor.user_id(), format!("{reason}{why}"), now, changes);
         }
         self.replan(id);
-        Ok(())
     }
 
     pub(super) fn stop_deployment(
@@ -218,6 +259,7 @@ impl Cluster {
     ) -> Result<Outcome, Rejection> {
         self.writable_deployment(actor, id, "deleting")?;
         self.become_status(id, DeploymentStatus::Deleted, actor.user_id(), "Deleted by user", now, changes);
+        self.drop_policies_on(&ScalingTarget::Deployment(id), now, changes);
         Ok(Outcome::DeploymentDeleted { deployment_id: id })
     }
 
@@ -248,11 +290,7 @@ impl Cluster {
         let quota = self.settings().quota(user.tier);
         let kept = |deployment: &&Deployment| deployment.record.status != DeploymentStatus::Deleted;
         let deployments = u32::try_from(self.deployments_of(owner).filter(kept).count()).unwrap_or(u32::MAX);
-        let on_their_way_out = existing
-            .and_then(|id| self.deployment(id))
-            .map_or(0, |deployment| self.replicas_of(deployment).filter(|replica| !replica.status.is_live()).count());
-        let taken = self.replicas_taken_by(owner, existing);
-        let replicas = replicas.saturating_add(u32::try_from(on_their_way_out).unwrap_or(u32::MAX));
+        let taken = self.replicas_taken_beside(owner, existing);
         let wanted = [
             ("your number of deployments", deployments.saturating_add(1), existing.is_none(), quota.deployments),
             ("your number of replicas", taken.saturating_add(replicas), true, quota.replicas),
@@ -263,6 +301,25 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+}
+
+impl Cluster {
+    /// Replicas of a user that leave no room in the quota for those of `existing`: of all others, and its own that are on
+    /// their way out.
+    fn replicas_taken_beside(&self, owner: UserId, existing: Option<DeploymentId>) -> u32 {
+        let on_their_way_out = existing
+            .and_then(|id| self.deployment(id))
+            .map_or(0, |deployment| self.replicas_of(deployment).filter(|replica| !replica.status.is_live()).count());
+        let taken = self.replicas_taken_by(owner, existing);
+        taken.saturating_add(u32::try_from(on_their_way_out).unwrap_or(u32::MAX))
+    }
+
+    /// The most replicas that a deployment may have by its owner's quota, with the tier; nothing where there is no limit.
+    pub(super) fn replicas_allowed(&self, owner: UserId, id: DeploymentId) -> Option<(u32, &'static str)> {
+        let user = self.user(owner).filter(|user| user.role != Role::Admin)?;
+        let allowed = self.settings().quota(user.tier).replicas?;
+        Some((allowed.saturating_sub(self.replicas_taken_beside(owner, Some(id))), user.tier.as_str()))
     }
 }
 

@@ -6,10 +6,13 @@
 mod access;
 mod apply;
 mod audit;
+mod decide;
 mod deployment;
+mod manual;
 mod node;
 mod observe;
 mod outcome;
+mod policy;
 mod rejection;
 mod session;
 mod user;
@@ -17,9 +20,12 @@ mod user;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::id::{DecisionId, DeploymentId, NodeId, PolicyId, ReplicaId, SessionId, UserId};
 use crate::observation::{NodeDeclaration, NodeUsage, ReplicaReport, ReplicaUsage};
-use crate::record::{PasswordHash, Role, Tier};
+use crate::record::{PasswordHash, Role, ScalingTarget, Tier};
+use crate::scaling::inputs::Trigger;
+use crate::scaling::state::Memory;
+use crate::scaling::{Decision, PolicySpec};
 use crate::spec::DeploymentSpec;
 use crate::time::Timestamp;
 
@@ -118,8 +124,9 @@ pub enum Command {
 
     /// Adds a deployment and places all of it, or none.
     Deploy { spec: Arc<DeploymentSpec> },
-    /// Gives a deployment a new spec. The name must stay. Made from `based_on`, it is refused when the spec is another by
-    /// now: otherwise whatever came between would be undone by somebody who never saw it.
+    /// Gives a deployment a new spec. The name must stay, and so does the count where policies own it. Made from
+    /// `based_on`, it is refused when the spec is another by now: otherwise whatever came between would be undone by
+    /// somebody who never saw it.
     UpdateDeployment { deployment_id: DeploymentId, spec: Arc<DeploymentSpec>, based_on: Option<Arc<DeploymentSpec>> },
     /// Sets the number of replicas. `replicas` is what the caller sent; the range is checked here.
     ScaleDeployment { deployment_id: DeploymentId, replicas: i64 },
@@ -127,8 +134,33 @@ pub enum Command {
     StopDeployment { deployment_id: DeploymentId },
     /// Starts a stopped or failed deployment.
     StartDeployment { deployment_id: DeploymentId },
-    /// Stops every replica and forgets the deployment, except its history.
+    /// Stops every replica and forgets the deployment, except its history; scaling policies on it go with it.
     DeleteDeployment { deployment_id: DeploymentId },
+
+    /// Adds a policy. What its target is, is found out here and kept.
+    CreatePolicy { spec: Arc<PolicySpec> },
+    /// Gives a policy a new spec. Made from version `based_on`, it is refused when there is a newer one by now.
+    UpdatePolicy { policy_id: PolicyId, spec: Arc<PolicySpec>, based_on: Option<u32> },
+    /// Removes a policy. Decisions that it took part in stay; what its target remembers goes with the last policy on it.
+    DeletePolicy { policy_id: PolicyId },
+    /// Has a policy neither vote nor bound until then, or from now on again.
+    PausePolicy { policy_id: PolicyId, until: Option<Timestamp> },
+    /// Sets the count of any target, as a person. Where policies own it, it is held until their cooldown ends, or `until`;
+    /// [`Command::ScaleDeployment`] does the same there, and leaves no decision where none do.
+    /// `trigger` is the word in the record where another is wanted than the actor's role says.
+    ScaleTarget {
+        target: ScalingTarget,
+        replicas: i64,
+        reason: Option<String>,
+        until: Option<Timestamp>,
+        trigger: Option<Trigger>,
+    },
+    /// The engine has decided. A deployment is scaled and the decision recorded in this one commit; of any other target
+    /// the decision is recorded as pending, for an executor to carry out. Refused when it was decided from another count
+    /// or an older state than there are by now: then it is simply decided again.
+    Decide(Box<Decided>),
+    /// Whether a pending decision was carried out.
+    CompleteDecision { decision_id: DecisionId, error: Option<String> },
 
     /// A command is about to be run in a replica: whether it may be, and a line of the audit log. It changes nothing else.
     RunCommand { deployment_id: DeploymentId, replica_id: ReplicaId, command: Vec<String> },
@@ -142,4 +174,21 @@ pub enum Command {
     StopUnlisted { node_id: NodeId, replica_id: ReplicaId, deployment_id: DeploymentId, revision: u32 },
     /// What a node's replicas are doing.
     Observe { node_id: NodeId, reports: Vec<ReplicaReport> },
+}
+
+/// What the engine has decided for a target.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decided {
+    /// For what.
+    pub target: ScalingTarget,
+    /// The version of the target's state that it was decided from; 0 where there was none.
+    pub based_on: u64,
+    /// The decision.
+    pub decision: Decision,
+    /// What is remembered, should it be carried out; nothing where nothing changed that must survive.
+    pub memory: Option<Memory>,
+    /// What is remembered, should it not be.
+    pub memory_without: Option<Memory>,
+    /// Whether a row is written of it. One that changes a count always leaves one.
+    pub keep: bool,
 }

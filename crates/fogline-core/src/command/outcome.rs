@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use crate::id::{DecisionId, DeploymentId, NodeId, PolicyId, ReplicaId, SessionId, UserId};
 use crate::state::DeploymentStatus;
 
 /// The result of an accepted command.
@@ -65,6 +65,31 @@ pub enum Outcome {
     },
     DeploymentDeleted {
         deployment_id: DeploymentId,
+    },
+    PolicyCreated {
+        policy_id: PolicyId,
+    },
+    PolicyUpdated {
+        policy_id: PolicyId,
+        version: u32,
+    },
+    PolicyDeleted {
+        policy_id: PolicyId,
+    },
+    PolicyPaused {
+        policy_id: PolicyId,
+    },
+    /// `decision_id` where a row was written; `from` and `to` as they came about; `version` of the target's state by now, 0
+    /// where it has none.
+    Decided {
+        decision_id: Option<DecisionId>,
+        from: u32,
+        to: u32,
+        pending: bool,
+        version: u64,
+    },
+    DecisionCompleted {
+        decision_id: DecisionId,
     },
     /// In the order of the declarations.
     NodesDeclared {

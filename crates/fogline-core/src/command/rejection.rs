@@ -1,6 +1,6 @@
 //! Why a command was refused. Knows nothing of HTTP: the server maps each variant to a status and a problem type.
 
-use crate::id::ReplicaId;
+use crate::id::{DecisionId, ReplicaId};
 use crate::spec::FieldError;
 use crate::state::{DeploymentStatus, ReplicaStatus};
 
@@ -32,6 +32,10 @@ pub enum Rejection {
     KeyReused { key: String },
     #[error("{kind} {name:?} was changed by somebody else meanwhile: read it again, and repeat what you wanted")]
     ChangedMeanwhile { kind: &'static str, name: String },
+    #[error("the target {target} is being scaled: decision {decision} has not been carried out yet")]
+    ScalingPending { target: String, decision: DecisionId },
+    #[error("decision {decision} does not wait to be completed: it has ended already, never was, or is not yours")]
+    NotPending { decision: DecisionId },
     #[error("the refresh token is not valid: log in again")]
     SessionEnded,
     #[error("{0}")]
@@ -60,6 +64,9 @@ impl Rejection {
             Self::StillInUse { .. } => "still-in-use",
             Self::KeyReused { .. } => "idempotency-key-reused",
             Self::ChangedMeanwhile { .. } => "changed-meanwhile",
+            // A state that may be another in a moment; and a thing that may as well not be there.
+            Self::ScalingPending { .. } => "changed-meanwhile",
+            Self::NotPending { .. } => "not-found",
             Self::SessionEnded => "session-ended",
             Self::LastAdministrator(_) => "last-administrator",
         }

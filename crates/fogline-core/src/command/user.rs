@@ -5,7 +5,7 @@
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::{DeploymentId, SessionId, UserId};
-use crate::record::{PasswordHash, Role, Tier, UserRecord};
+use crate::record::{PasswordHash, Role, ScalingTarget, Tier, UserRecord};
 use crate::spec::validate_username;
 use crate::time::Timestamp;
 
@@ -86,6 +86,7 @@ impl Cluster {
         &mut self,
         actor: &Actor,
         user_id: UserId,
+        now: Timestamp,
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
         actor.must_be_admin("deleting users")?;
@@ -99,7 +100,9 @@ impl Cluster {
             let replicas = u32::try_from(running).unwrap_or(u32::MAX);
             return Err(Rejection::StillInUse { kind: "user", name: user.username.clone(), replicas });
         }
+        self.drop_policies_of(user_id, now, changes);
         for id in owned {
+            self.drop_policies_on(&ScalingTarget::Deployment(id), now, changes);
             self.remove_deployment(changes, id);
         }
         let sessions: Vec<SessionId> = self.sessions_of(user_id).collect();

@@ -27,6 +27,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// The name in records and rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ScaleUp => "scale_up",
+            Self::ScaleDown => "scale_down",
+            Self::Hold => "hold",
+        }
+    }
+
     /// What it takes to get from one count to another.
     #[must_use]
     pub fn between(from: u32, to: u32) -> Self {

@@ -13,6 +13,10 @@ use super::state::State;
 use super::strategy;
 use crate::time::Timestamp;
 
+/// The longest clause of a decision, and its longest sentence, in characters.
+const MOST_CLAUSE_CHARS: usize = 1_000;
+const MOST_REASON_CHARS: usize = 2_000;
+
 /// Decides how many replicas the target of `policies` should have.
 ///
 /// All enabled policies on the target are given at once, in any order; those in shadow mode in evaluations of their own.
@@ -23,7 +27,7 @@ pub fn evaluate(policies: &[Policy], inputs: &Inputs, state: &State, now: Timest
     let mut policies: Vec<&Policy> = policies.iter().filter(|policy| policy.spec().enabled).collect();
     policies.sort_by_key(|policy| policy.id());
     let mut next = state.clone();
-    forget_policies_that_are_gone(&policies, &mut next);
+    forget_what_is_gone(&policies, &mut next, now);
     let current = inputs.replicas.current;
     let mut decision = Decision {
         at: now,
@@ -59,6 +63,7 @@ pub fn evaluate(policies: &[Policy], inputs: &Inputs, state: &State, now: Timest
     decision.votes = settled.votes;
     decision.steps = settled.steps;
     decision.events = settled.events;
+    bound(&mut decision);
     decision.unless_woken_after = inputs.proxy.filter(|_| settled.sleeps).map(|proxy| proxy.sequence);
     (decision, next)
 }
@@ -73,6 +78,31 @@ pub fn metrics(policies: &[Policy]) -> BTreeSet<String> {
     names
 }
 
+/// A decision is kept, shown and sent: each text in it is short, each figure a number, whatever was measured.
+fn bound(decision: &mut Decision) {
+    cut(&mut decision.reason, MOST_REASON_CHARS);
+    for vote in &mut decision.votes {
+        cut(&mut vote.why, MOST_CLAUSE_CHARS);
+        vote.parts.retain(|(_, value)| value.is_finite());
+        vote.ratio = vote.ratio.filter(|ratio| ratio.is_finite());
+    }
+    for step in &mut decision.steps {
+        cut(&mut step.note, MOST_CLAUSE_CHARS);
+    }
+    for input in &mut decision.inputs {
+        if let Some(reason) = &mut input.reason {
+            cut(reason, MOST_CLAUSE_CHARS);
+        }
+    }
+}
+
+fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 fn records(policies: &[&Policy], inputs: &Inputs, now: Timestamp) -> Vec<InputRecord> {
     let mut names = BTreeSet::new();
     for policy in policies {
@@ -81,8 +111,9 @@ fn records(policies: &[&Policy], inputs: &Inputs, now: Timestamp) -> Vec<InputRe
     names.iter().map(|name| InputRecord::of(name, inputs.readings.get(name), now)).collect()
 }
 
-fn forget_policies_that_are_gone(policies: &[&Policy], state: &mut State) {
+/// Of policies that are not shown nothing is kept but a pause: it is for them, whenever they act again.
+fn forget_what_is_gone(policies: &[&Policy], state: &mut State, now: Timestamp) {
     let here = |id: &crate::id::PolicyId| policies.iter().any(|policy| policy.id() == *id);
-    state.memory.policies.retain(|id, _| here(id));
+    state.memory.keep_only(here, now);
     state.recent.policies.retain(|id, _| here(id));
 }

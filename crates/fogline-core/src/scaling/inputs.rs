@@ -4,11 +4,15 @@
 //! shadow and backtest see the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::forecast::{Model, NoModel};
 use super::sample::Reading;
+use crate::id::PolicyId;
 use crate::time::Timestamp;
 
 /// For what an evaluation is made. It changes nothing but a word in the record.
@@ -24,6 +28,19 @@ pub enum Run {
     Shadow,
     /// To try a policy on a series.
     Backtest,
+}
+
+impl Run {
+    /// The name in records and rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::DryRun => "dry_run",
+            Self::Shadow => "shadow",
+            Self::Backtest => "backtest",
+        }
+    }
 }
 
 /// The replicas of the target. Surge replicas of a rollout are in none of these.
@@ -78,6 +95,12 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// Whether a person has asked for it.
+    #[must_use]
+    pub const fn is_a_persons(self) -> bool {
+        matches!(self, Self::Manual | Self::Admin)
+    }
+
     /// The name in records and rows.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -113,6 +136,12 @@ pub struct Inputs {
     pub replicas: ReplicaCounts,
     /// Each metric that the policies name, as [`super::metrics`] lists them. One that is not here is missing.
     pub readings: BTreeMap<String, Reading>,
+    /// The models of those policies that forecast, or why there is none. Fitted by whoever has the history.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub forecasts: BTreeMap<PolicyId, Result<Arc<Model>, NoModel>>,
+    /// How long a replica takes from being asked for to serving, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Duration>,
     /// The proxy's own view; nothing where the target has no route.
     pub proxy: Option<ProxySignal>,
     /// What a person asks for at this moment.

@@ -12,6 +12,7 @@ mod strategy;
 
 pub mod backtest;
 pub mod decision;
+pub mod forecast;
 pub mod inputs;
 pub mod policy;
 pub mod sample;

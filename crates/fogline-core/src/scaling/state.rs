@@ -75,6 +75,23 @@ pub struct PolicyMemory {
     pub paused_until: Option<Timestamp>,
 }
 
+/// What is put back should the change that an executor has been asked for not come about.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of `Memory`")]
+pub struct Undo {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_up: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_change: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Override>,
+    /// By policy: a fire time that came to nothing is caught up.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<PolicyId, BTreeMap<String, CronCursor>>,
+}
+
 /// What must survive.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
@@ -93,6 +110,9 @@ pub struct Memory {
     /// What a person set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Override>,
+    /// While a decision waits for its executor; an evaluation is not shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Undo>>,
 }
 
 /// What a process keeps and may lose, for one policy.
@@ -137,12 +157,13 @@ impl State {
     }
 
     /// This state where its change did not happen, because the executor failed: what was seen stays, what was done is
-    /// as in `before`.
+    /// as in `before`, and what was due is still due.
     #[must_use]
     pub fn without_change(mut self, before: &Self) -> Self {
         self.memory.last_up = before.memory.last_up;
         self.memory.last_change = before.memory.last_change;
         self.memory.changes.clone_from(&before.memory.changes);
+        self.memory = self.memory.with_cursors_of(&before.memory);
         self
     }
 
@@ -161,13 +182,68 @@ impl State {
 }
 
 impl Memory {
+    /// Until when a policy neither votes nor bounds, where it is paused.
+    #[must_use]
+    pub fn paused(&self, policy: PolicyId, now: Timestamp) -> Option<Timestamp> {
+        self.policies.get(&policy)?.paused_until.filter(|until| now < *until)
+    }
+
+    /// Forgets what was kept for policies other than these, but for pauses that last.
+    pub fn keep_only(&mut self, these: impl Fn(&PolicyId) -> bool, now: Timestamp) {
+        self.policies.retain(|id, kept| {
+            if these(id) {
+                return true;
+            }
+            let paused_until = kept.paused_until.filter(|until| now < *until);
+            *kept = PolicyMemory { paused_until, ..PolicyMemory::default() };
+            paused_until.is_some()
+        });
+    }
+
+    /// What undoes a change that was made since.
+    #[must_use]
+    pub fn undo(&self) -> Undo {
+        let Self { last_up, last_change, ref changes, ref held, .. } = *self;
+        let schedules = self.policies.iter().map(|(id, policy)| (*id, policy.schedules.clone())).collect();
+        Undo { last_up, last_change, changes: changes.clone(), held: held.clone(), schedules }
+    }
+
+    /// This memory with the cursors of schedules as they are in `other`.
+    #[must_use]
+    pub fn with_cursors_of(mut self, other: &Self) -> Self {
+        for (id, policy) in &mut self.policies {
+            if let Some(other) = other.policies.get(id) {
+                policy.schedules.clone_from(&other.schedules);
+            }
+        }
+        self
+    }
+
+    /// This memory where the change that is waited for did not come about.
+    #[must_use]
+    pub fn undone(self) -> Self {
+        match self.undo {
+            Some(undo) => {
+                let Undo { last_up, last_change, changes, held, mut schedules } = *undo;
+                let mut policies = self.policies;
+                for (id, policy) in &mut policies {
+                    if let Some(before) = schedules.remove(id) {
+                        policy.schedules = before;
+                    }
+                }
+                Self { policies, last_up, last_change, changes, held, undo: None }
+            }
+            None => self,
+        }
+    }
+
     /// Whether something changed since `before` that must survive. The moment of the last sample is no transition: the
     /// sample store has it.
     #[must_use]
     pub fn needs_commit(&self, before: &Self) -> bool {
         let same = |now: &PolicyMemory, then: &PolicyMemory| {
             now.schedules == then.schedules
-                && now.panics == then.panics
+                && same_panics(now, then)
                 && now.paused_until == then.paused_until
                 && now.clocks.len() == then.clocks.len()
                 && now.clocks.iter().all(|(key, clock)| {
@@ -181,4 +257,15 @@ impl Memory {
             || self.policies.len() != before.policies.len()
             || self.policies.iter().any(|(id, now)| before.policies.get(id).is_none_or(|then| !same(now, then)))
     }
+}
+
+/// A panic that goes on moves its end with every evaluation; that it has moved a little is no transition.
+fn same_panics(now: &PolicyMemory, then: &PolicyMemory) -> bool {
+    const A_LITTLE: Duration = Duration::from_secs(15);
+    now.panics.len() == then.panics.len()
+        && now.panics.iter().all(|(metric, panic)| {
+            then.panics
+                .get(metric)
+                .is_some_and(|then| panic.highest == then.highest && panic.until.since(then.until) < A_LITTLE)
+        })
 }

@@ -17,6 +17,8 @@ pub enum StrategyKind {
     Target,
     /// A time of day.
     Schedule,
+    /// What was seen at this time in earlier seasons.
+    Forecast,
     /// To and from zero.
     Idle,
 }
@@ -30,6 +32,7 @@ impl StrategyKind {
             Self::LoadScore => "load_score",
             Self::Target => "target",
             Self::Schedule => "schedule",
+            Self::Forecast => "forecast",
             Self::Idle => "idle",
         }
     }
@@ -63,6 +66,9 @@ pub struct Vote {
     pub up: Ballot,
     /// Down.
     pub down: Ballot,
+    /// Below this nobody may go, whoever agrees. Forecasts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<u32>,
     /// How far the metric is from its target: 1.0 is there. Target tracking only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
@@ -88,6 +94,7 @@ impl Vote {
             metric: None,
             up: Ballot::Abstain,
             down: Ballot::Abstain,
+            floor: None,
             ratio: None,
             urgent: false,
             external: false,

@@ -3,6 +3,7 @@
 mod guards;
 mod properties;
 mod scaling;
+mod scaling_commands;
 mod script;
 mod scripts;
 mod world;

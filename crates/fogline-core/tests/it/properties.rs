@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_core::cluster::{Changes, Cluster};
-use fogline_core::command::{Actor, Command, Request};
-use fogline_core::id::DeploymentId;
+use fogline_core::command::{Actor, Command, Decided, Request};
+use fogline_core::id::{DeploymentId, PolicyId};
 use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{ReplicaReport, ReportedState};
 use fogline_core::planner;
 use fogline_core::quantity::Resources;
-use fogline_core::record::Role;
+use fogline_core::record::{Role, ScalingTarget};
+use fogline_core::scaling::PolicySpec;
+use fogline_core::scaling::policy::Mode;
 use fogline_core::spec::{DeploymentSpec, Runtime};
 use fogline_core::state::DeploymentStatus;
 use proptest::prelude::*;
 
+use crate::scaling_commands::decided;
 use crate::world::{self, World};
 
 #[derive(Clone, Debug)]
@@ -26,6 +29,12 @@ enum Step {
     Stop { name: u8 },
     Start { name: u8 },
     Delete { name: u8 },
+    Govern { policy: u8, name: u8, shape: u8 },
+    Release { policy: u8 },
+    Pause { policy: u8, seconds: u64 },
+    Decide { name: u8, replicas: u32, keep: bool },
+    ScaleTarget { name: u8, replicas: i64 },
+    Complete { failed: bool },
     Drain { node: u8, on: bool },
     Remove { node: u8 },
     Report { pick: usize, state: u8, ready: bool, image: Option<u8> },
@@ -51,6 +60,12 @@ fn step() -> impl Strategy<Value = Step> {
         (0..4u8).prop_map(|name| Step::Stop { name }),
         (0..4u8).prop_map(|name| Step::Start { name }),
         (0..4u8).prop_map(|name| Step::Delete { name }),
+        (0..6u8, 0..6u8, any::<u8>()).prop_map(|(policy, name, shape)| Step::Govern { policy, name, shape }),
+        (0..6u8).prop_map(|policy| Step::Release { policy }),
+        (0..6u8, 0..60u64).prop_map(|(policy, seconds)| Step::Pause { policy, seconds }),
+        (0..6u8, 0..12u32, any::<bool>()).prop_map(|(name, replicas, keep)| Step::Decide { name, replicas, keep }),
+        (0..6u8, 0..12i64).prop_map(|(name, replicas)| Step::ScaleTarget { name, replicas }),
+        any::<bool>().prop_map(|failed| Step::Complete { failed }),
         (0..5u8, any::<bool>()).prop_map(|(node, on)| Step::Drain { node, on }),
         (0..5u8).prop_map(|node| Step::Remove { node }),
         (any::<usize>(), 0..4u8, any::<bool>(), proptest::option::of(0..3u8))
@@ -98,12 +113,68 @@ fn command(world: &World, step: &Step) -> Option<Command> {
         Step::Stop { name } => Command::StopDeployment { deployment_id: id(name)? },
         Step::Start { name } => Command::StartDeployment { deployment_id: id(name)? },
         Step::Delete { name } => Command::DeleteDeployment { deployment_id: id(name)? },
+        Step::Govern { policy, name, shape } => govern(world, policy, name, shape),
+        Step::Release { policy } => Command::DeletePolicy { policy_id: policy_id(world, policy)? },
+        Step::Pause { policy, seconds } => {
+            let until = (seconds > 0).then(|| world.now.plus(Duration::from_secs(seconds)));
+            Command::PausePolicy { policy_id: policy_id(world, policy)?, until }
+        }
+        Step::Decide { name, replicas, keep } => {
+            let target = target(world, name);
+            world.cluster.scaling_target(&target)?;
+            Command::Decide(Box::new(Decided { keep, ..decided(world, &target, replicas) }))
+        }
+        Step::ScaleTarget { name, replicas } => {
+            Command::ScaleTarget { target: target(world, name), replicas, reason: None, until: None, trigger: None }
+        }
+        Step::Complete { failed } => {
+            let decision_id = world.cluster.pending_decisions().map(|decision| decision.id).min()?;
+            Command::CompleteDecision { decision_id, error: failed.then(|| "it went wrong".to_owned()) }
+        }
         Step::Drain { node: number, on } => {
             Command::UpdateNode { node_id: node(number)?, cordoned: None, draining: Some(on), labels: None }
         }
         Step::Remove { node: number } => Command::DeleteNode { node_id: node(number)?, force: true },
         Step::Report { .. } | Step::Obey | Step::Wait { .. } => return None,
     })
+}
+
+/// A deployment of that name where there is one, else something outside.
+fn target(world: &World, name: u8) -> ScalingTarget {
+    let actor = Actor::User { id: world.admin, name: "admin".to_owned(), role: Role::Admin };
+    world.cluster.resolve_target(&actor, "proxy", Some(&format!("d{name}"))).expect("any name is something")
+}
+
+fn policy_id(world: &World, policy: u8) -> Option<PolicyId> {
+    world.cluster.policy_named(world.admin, &format!("p{policy}")).map(|policy| policy.id)
+}
+
+/// Writes a policy, or writes it anew.
+fn govern(world: &World, policy: u8, name: u8, shape: u8) -> Command {
+    let bit = |bit: u8| shape & (1 << bit) != 0;
+    let mut spec = PolicySpec::new(format!("p{policy}"), "proxy");
+    spec.target_id = Some(format!("d{name}"));
+    spec.enabled = !bit(0) || bit(1);
+    spec.mode = if bit(2) && bit(3) { Mode::Shadow } else { Mode::Active };
+    spec.dry_run = bit(4) && bit(5);
+    spec.scale_to_zero = bit(6);
+    spec.max_replicas = if bit(7) { 3 } else { 10 };
+    let spec = Arc::new(spec);
+    match policy_id(world, policy) {
+        Some(policy_id) => Command::UpdatePolicy { policy_id, spec, based_on: None },
+        None => Command::CreatePolicy { spec },
+    }
+}
+
+/// People ask for everything but what the engine decides.
+fn request(world: &World, command: Command) -> Request {
+    match command {
+        Command::Decide(_) => Request::system(command),
+        command => {
+            let actor = Actor::User { id: world.admin, name: "admin".to_owned(), role: Role::Admin };
+            Request { actor, command, idempotency: None, remote: None }
+        }
+    }
 }
 
 /// Everything durable and everything reserved, in a fixed order.
@@ -126,6 +197,17 @@ fn rows(cluster: &Cluster) -> String {
             .map(|(_, node)| format!("{} seen {:?}", node.id, cluster.observed().nodes.get(&node.id))),
     );
     lines.extend(cluster.replicas().map(|replica| format!("{replica:?}")));
+    lines.extend(cluster.policies().map(|policy| {
+        let named = cluster.policy_named(policy.user_id, &policy.spec.name).map(|found| found.id);
+        let on: Vec<_> = cluster.policies_on(&policy.target).map(|policy| policy.id).collect();
+        let owned: Vec<_> = cluster.policies_of(policy.user_id).map(|policy| policy.id).collect();
+        format!("{policy:?} is found as {named:?}, on its target {on:?}, of its owner {owned:?}")
+    }));
+    lines.extend(cluster.scaling_states().map(|state| format!("{state:?}")));
+    lines.extend(cluster.pending_decisions().map(|decision| {
+        format!("{decision:?} is found as {:?}", cluster.pending_on(&decision.target).map(|found| found.id))
+    }));
+    lines.extend(cluster.scaling_targets().iter().map(|view| format!("{view:?}")));
     lines.sort();
     lines.join("\n")
 }
@@ -151,6 +233,24 @@ fn check_invariants(cluster: &Cluster) {
             record.spec.name,
             record.target_replicas
         );
+    }
+}
+
+/// Nothing hangs on what is not there.
+fn check_scaling(cluster: &Cluster) {
+    for policy in cluster.policies() {
+        if let ScalingTarget::Deployment(id) = policy.target {
+            let status = cluster.deployment(id).map(|deployment| deployment.record.status);
+            assert!(status.is_some_and(|status| status != DeploymentStatus::Deleted), "{policy:?} is on {status:?}");
+        }
+    }
+    for state in cluster.scaling_states() {
+        assert!(cluster.policies_on(&state.target).next().is_some(), "{state:?} is nobody's");
+        let pending = cluster.pending_on(&state.target).is_some();
+        assert_eq!(state.memory.undo.is_some(), pending, "{state:?}");
+    }
+    for decision in cluster.pending_decisions() {
+        assert!(cluster.scaling_state(&decision.target).is_some(), "{decision:?} is nobody's");
     }
 }
 
@@ -187,6 +287,7 @@ proptest! {
         for step in &steps {
             play(&mut world, step);
             check_invariants(&world.cluster);
+            check_scaling(&world.cluster);
             check_images(&world, &mut settled);
         }
         // Left alone, everything ends up as asked, and there it stays.
@@ -229,8 +330,7 @@ proptest! {
         let mut changes = Changes::default();
         for step in &batch {
             if let Some(command) = command(&world, step) {
-                let actor = Actor::User { id: world.admin, name: "admin".to_owned(), role: Role::Admin };
-                let request = Request { actor, command, idempotency: None, remote: None };
+                let request = request(&world, command);
                 let _ = world.cluster.apply(&request, world.now, &mut changes);
             }
         }
@@ -268,7 +368,8 @@ proptest! {
 
 fn play(world: &mut World, step: &Step) {
     if let Some(command) = command(world, step) {
-        let _ = world.as_admin(command);
+        let request = request(world, command);
+        let _ = world.request(&request);
         return;
     }
     match *step {

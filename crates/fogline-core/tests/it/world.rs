@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fogline_core::assignment::Want;
-use fogline_core::cluster::{Changes, Cluster, Durable, RevisionRecord};
+use fogline_core::cluster::{Changes, Cluster, Durable, Edits, RevisionRecord};
 use fogline_core::command::{Actor, Command, Outcome, Rejection, Request};
-use fogline_core::id::{DeploymentId, IdSource, NodeId, ReplicaId, UserId};
+use fogline_core::id::{DecisionId, DeploymentId, IdSource, NodeId, PolicyId, ReplicaId, UserId};
 use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{NodeDeclaration, ReplicaReport, ReportedState};
 use fogline_core::quantity::{CpuMillis, Resources};
-use fogline_core::record::{PasswordHash, Role, Runtimes, Tier};
+use fogline_core::record::{
+    DecisionRecord, DecisionStatus, PasswordHash, PolicyRecord, Role, Runtimes, ScalingStateRecord, ScalingTarget, Tier,
+};
 use fogline_core::settings::Settings;
 use fogline_core::spec::{DeploymentSpec, Runtime};
 use fogline_core::time::Timestamp;
@@ -24,6 +26,10 @@ pub struct World {
     seq: u64,
     /// What a database would hold beside what is in memory.
     revisions: BTreeMap<(DeploymentId, u32), RevisionRecord>,
+    policies: BTreeMap<PolicyId, PolicyRecord>,
+    states: BTreeMap<ScalingTarget, ScalingStateRecord>,
+    /// Every decision's row, ended ones too.
+    pub decisions: BTreeMap<DecisionId, DecisionRecord>,
     /// What each replica was last said to be made of.
     pub images: BTreeMap<ReplicaId, ImageDigest>,
 }
@@ -39,6 +45,9 @@ impl World {
             admin: UserId::from_uuid(uuid::Uuid::nil()),
             seq: 0,
             revisions: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            states: BTreeMap::new(),
+            decisions: BTreeMap::new(),
             images: BTreeMap::new(),
         };
         let command = Command::CreateUser {
@@ -77,7 +86,22 @@ impl World {
                 row.image_digest = Some(digest.clone());
             }
         }
+        keep(&mut self.policies, &changes.policies);
+        keep(&mut self.states, &changes.scaling_states);
+        keep(&mut self.decisions, &changes.decisions);
+        for version in &changes.policy_versions {
+            assert!(self.policies.contains_key(&version.policy_id), "a version hangs on its policy");
+        }
         self.cluster.committed(changes);
+        assert!(self.cluster.policies().all(|policy| self.policies.get(&policy.id) == Some(policy)));
+        assert_eq!(self.cluster.policies().count(), self.policies.len());
+        assert!(self.cluster.scaling_states().all(|state| self.states.get(&state.target) == Some(state)));
+        assert_eq!(self.cluster.scaling_states().count(), self.states.len());
+        for policy in self.policies.values() {
+            assert!(self.cluster.user(policy.user_id).is_some(), "{} has no owner", policy.spec.name);
+        }
+        let pending = self.decisions.values().filter(|decision| decision.status == DecisionStatus::Pending);
+        assert_eq!(self.cluster.pending_decisions().count(), pending.count());
     }
 
     /// Another server takes over.
@@ -89,9 +113,35 @@ impl World {
             deployments: self.cluster.deployments().map(|deployment| deployment.record.clone()).collect(),
             revisions: self.revisions.values().cloned().collect(),
             replicas: self.cluster.replicas().cloned().collect(),
+            policies: self.policies.values().cloned().collect(),
+            scaling_states: self.states.values().cloned().collect(),
+            decisions: self
+                .decisions
+                .values()
+                .filter(|decision| decision.status == DecisionStatus::Pending)
+                .cloned()
+                .collect(),
         };
         self.cluster = Cluster::load(durable, Settings::default(), IdSource::new(self.seq + 2), self.now)
             .expect("nothing contradicts");
+    }
+
+    /// A user who may do what users may.
+    pub fn add_user(&mut self, name: &str, tier: Tier) -> Actor {
+        let command = Command::CreateUser {
+            username: name.to_owned(),
+            password_hash: PasswordHash::new(String::new()),
+            role: Role::User,
+            tier,
+        };
+        let Ok((Outcome::UserCreated { user_id }, _)) = self.as_admin(command) else { panic!("{name} can be created") };
+        Actor::User { id: user_id, name: name.to_owned(), role: Role::User }
+    }
+
+    /// One command of somebody's, as a batch of its own.
+    pub fn ask(&mut self, actor: &Actor, command: Command) -> Result<Outcome, Rejection> {
+        let request = Request { actor: actor.clone(), command, idempotency: None, remote: None };
+        self.request(&request).map(|(outcome, _)| outcome)
     }
 
     pub fn as_admin(&mut self, command: Command) -> Result<(Outcome, Changes), Rejection> {
@@ -165,9 +215,21 @@ impl World {
         message: &str,
         image_digest: Option<ImageDigest>,
     ) -> Changes {
-        self.seq += 1;
         self.images.extend(image_digest.clone().map(|digest| (replica, digest)));
-        let report = ReplicaReport {
+        let report = self.next_report(replica, state, ready);
+        let message = (!message.is_empty()).then(|| message.to_owned());
+        self.tell(node, ReplicaReport { image_digest, message, ..report })
+    }
+
+    /// An agent has started a replica again in place, so often by now, and it is not ready.
+    pub fn restarted(&mut self, node: NodeId, replica: ReplicaId, restarts: u32) -> Changes {
+        let report = self.next_report(replica, ReportedState::Starting, false);
+        self.tell(node, ReplicaReport { restarts, ..report })
+    }
+
+    fn next_report(&mut self, replica: ReplicaId, state: ReportedState, ready: bool) -> ReplicaReport {
+        self.seq += 1;
+        ReplicaReport {
             replica_id: replica,
             seq: self.seq,
             state,
@@ -175,10 +237,13 @@ impl World {
             restarts: 0,
             endpoint: None,
             container_id: None,
-            image_digest,
+            image_digest: None,
             exit_code: None,
-            message: (!message.is_empty()).then(|| message.to_owned()),
-        };
+            message: None,
+        }
+    }
+
+    fn tell(&mut self, node: NodeId, report: ReplicaReport) -> Changes {
         let command = Command::Observe { node_id: node, reports: vec![report] };
         self.request(&Request::agent(command)).expect("the node is known").1
     }
@@ -204,6 +269,20 @@ impl World {
     pub fn online_nodes(&self) -> Vec<NodeId> {
         use fogline_core::record::Liveness;
         self.cluster.nodes().iter().filter(|(_, n)| n.liveness == Liveness::Online).map(|(_, n)| n.id).collect()
+    }
+}
+
+/// What a database does with the edits of one table.
+fn keep<K: Ord + Clone + Eq + std::hash::Hash, T: Clone + PartialEq + std::fmt::Debug>(
+    rows: &mut BTreeMap<K, T>,
+    edits: &Edits<K, T>,
+) {
+    for (key, edit) in edits.iter() {
+        assert_eq!(rows.get(&key), edit.before.as_ref(), "the row was as the change says");
+        match &edit.after {
+            Some(row) => rows.insert(key, row.clone()),
+            None => rows.remove(&key),
+        };
     }
 }
 

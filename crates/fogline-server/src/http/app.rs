@@ -14,9 +14,12 @@ use super::extract::Fingerprints;
 use super::forward::{self, PassOn};
 use super::limits::Limits;
 use super::problem::{ApiError, ApiResult};
+use super::pushes::Pushes;
 use super::refusals::Refusals;
+use super::turns::Turns;
 use crate::auth::{AccessTokens, Passwords, Peers, Throttle};
 use crate::events::Places;
+use crate::scaling::Scaler;
 use crate::state::Shared;
 
 /// Requests that are being answered at once; what comes beyond is told to come back.
@@ -52,6 +55,14 @@ pub struct Http {
     pub fingerprints: Fingerprints,
     /// Places for explanations.
     pub explaining: Semaphore,
+    /// Slows down who pushes too many samples.
+    pub pushes: Pushes,
+    /// Places for backtests: each keeps a core busy and a series in memory.
+    pub backtests: Turns,
+    /// Places for drafts of policies that are tried, which ask sources.
+    pub drafts: Turns,
+    /// Places for summaries: each reads some thousand points.
+    pub summaries: Turns,
     /// Places for those who watch changes.
     pub(crate) watchers: Arc<Places>,
     /// How often they get a sign of life, and their logins are looked at again.
@@ -84,6 +95,10 @@ impl Http {
             refusals: Refusals::default(),
             fingerprints,
             explaining: Semaphore::new(MAX_EXPLAINING),
+            pushes: Pushes::default(),
+            backtests: Turns::new("backtests", 2, 1),
+            drafts: Turns::new("evaluations of drafts", 16, 1),
+            summaries: Turns::new("summaries", 8, 4),
             watchers: Arc::default(),
             heartbeat: HEARTBEAT,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
@@ -102,6 +117,14 @@ impl Http {
             let detail = "the server explains as many placements as it takes on at once: try again in a second";
             ApiError::new(ProblemKind::Busy, detail).retry_after_s(1)
         })
+    }
+
+    /// The scaling engine.
+    ///
+    /// # Errors
+    /// 503 where this server does not lead, and so has none.
+    pub(crate) fn scaler(&self) -> ApiResult<Arc<Scaler>> {
+        self.shared.scaler().ok_or_else(|| self.shared.leadership.absence().into())
     }
 
     /// A node's name. A node keeps the name that it was declared with, so it is read once.

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fogline_api::http::ProblemKind;
+use fogline_core::causes::chain;
 use futures_util::StreamExt;
 use http_body_util::{LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
@@ -196,18 +197,6 @@ fn is_too_long(error: &(dyn Error + 'static)) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn measure(app: &App, outcome: &'static str) {

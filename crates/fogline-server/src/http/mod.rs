@@ -10,14 +10,17 @@ mod extract;
 mod forward;
 mod guard;
 mod limits;
+mod merge_patch;
 mod present;
 mod probes;
 mod problem;
 mod problem_docs;
+mod pushes;
 mod refusals;
 mod routes;
 mod seeds;
 mod spec;
+mod turns;
 mod v1;
 
 use std::sync::Arc;

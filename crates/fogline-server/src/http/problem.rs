@@ -12,6 +12,7 @@ use fogline_store::StoreError;
 
 use crate::agents::{ExecError, LogError};
 use crate::auth::{HashError, TokenError};
+use crate::scaling::EvaluateError;
 use crate::writer::WriteError;
 
 /// An error on its way to the caller.
@@ -119,7 +120,8 @@ impl From<Rejection> for ApiError {
             Rejection::StillInUse { .. } => ProblemKind::StillInUse,
             Rejection::KeyReused { .. } => ProblemKind::IdempotencyKeyReused,
             Rejection::SessionEnded => ProblemKind::SessionEnded,
-            Rejection::ChangedMeanwhile { .. } => ProblemKind::ChangedMeanwhile,
+            Rejection::ChangedMeanwhile { .. } | Rejection::ScalingPending { .. } => ProblemKind::ChangedMeanwhile,
+            Rejection::NotPending { .. } => ProblemKind::NotFound,
             Rejection::LastAdministrator(_) => ProblemKind::LastAdministrator,
         };
         let audited = matches!(kind, ProblemKind::NotFound | ProblemKind::Forbidden | ProblemKind::SessionEnded);
@@ -190,6 +192,15 @@ impl From<ExecError> for ApiError {
             ExecError::NotAttached(_) | ExecError::Detached | ExecError::Agent(_) => ProblemKind::Unavailable,
         };
         Self::new(kind, error.to_string()).retry_after_s(1)
+    }
+}
+
+impl From<EvaluateError> for ApiError {
+    fn from(error: EvaluateError) -> Self {
+        match error {
+            EvaluateError::NoPolicy(_) => Self::new(ProblemKind::NotFound, error.to_string()),
+            EvaluateError::Unavailable(error) => error.into(),
+        }
     }
 }
 

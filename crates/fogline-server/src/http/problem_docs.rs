@@ -59,6 +59,9 @@ pub enum ChangeProblems {
     /// A name is taken, something is still in use, or the idempotency key was used for another request.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
+    /// It is not the version any more that `If-Match` names, where the endpoint takes one.
+    #[response(status = 412, content_type = "application/problem+json")]
+    PreconditionFailed(Problem),
     /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
@@ -104,7 +107,7 @@ pub enum CommandProblems {
     /// The replica's node cannot be reached, or could not run it.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
-    /// It took too long and was killed.
+    /// It took too long, and was killed where the agent can see its processes.
     #[response(status = 504, content_type = "application/problem+json")]
     TimedOut(Problem),
 }

@@ -17,7 +17,7 @@ use super::{probes, seeds, v1};
 
 /// Every endpoint with its description, and who answers it where several servers share the database: those in [`leader`] only
 /// the one that leads, because they change something or tell what is in its memory (loads of nodes, logs, explanations,
-/// changes as they happen); all others whoever is asked, from the database.
+/// what was decided and measured, changes as they happen); all others whoever is asked, from the database.
 pub(super) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Base::openapi())
         .routes(leader(routes!(v1::auth::login::handler)))
@@ -50,6 +50,22 @@ pub(super) fn described() -> OpenApiRouter<App> {
         .routes(leader(routes!(v1::deployments::logs::of_deployment)))
         .routes(leader(routes!(v1::deployments::logs::of_replica)))
         .routes(leader(routes!(v1::deployments::exec::handler)))
+        .routes(leader(routes!(v1::deployments::decisions::handler)))
+        .routes(leader(routes!(v1::scaling::policies::list::handler, v1::scaling::policies::create::handler)))
+        .routes(leader(routes!(
+            v1::scaling::policies::get::handler,
+            v1::scaling::policies::replace::handler,
+            v1::scaling::policies::patch::handler,
+            v1::scaling::policies::delete::handler
+        )))
+        .routes(routes!(v1::scaling::policies::versions::handler))
+        .routes(leader(routes!(v1::scaling::policies::evaluate::handler)))
+        .routes(routes!(v1::scaling::policies::schedule::handler))
+        .routes(leader(routes!(v1::scaling::policies::decisions::handler)))
+        .routes(leader(routes!(v1::scaling::policies::pause::handler, v1::scaling::policies::resume::handler)))
+        .routes(leader(routes!(v1::scaling::history::handler)))
+        .routes(leader(routes!(v1::scaling::backtest::handler)))
+        .routes(leader(routes!(v1::metrics::latest::handler, v1::metrics::push::handler)))
         .routes(routes!(v1::audit::list::handler))
         .routes(leader(routes!(v1::events::watch::handler)))
         .routes(leader(routes!(seeds::login::handler)))
@@ -59,6 +75,13 @@ pub(super) fn described() -> OpenApiRouter<App> {
         .routes(routes!(seeds::list::handler))
         .routes(leader(routes!(seeds::delete::handler)))
         .routes(leader(routes!(seeds::delete::named)))
+        .routes(leader(routes!(seeds::proxy_scaling::policy::handler, seeds::proxy_scaling::set_policy::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::latest::handler, seeds::proxy_scaling::record::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::evaluate::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::execute::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::complete::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::events::handler)))
+        .routes(leader(routes!(seeds::proxy_scaling::summary::handler)))
         .routes(routes!(probes::health::handler))
         .routes(routes!(probes::ready::handler))
         .routes(routes!(probes::metrics::handler))

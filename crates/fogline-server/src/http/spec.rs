@@ -17,11 +17,13 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "auth", description = "Logging in and out"),
         (name = "deployments", description = "Services: what was asked for, and how far it is true"),
+        (name = "scaling", description = "Policies that set the number of replicas, their decisions, and metrics"),
         (name = "nodes", description = "Machines that run replicas"),
         (name = "users", description = "For administrators"),
         (name = "audit", description = "For administrators"),
         (name = "events", description = "Changes as they happen"),
         (name = "seeds", description = "The paths of the first documents, over the same functions"),
+        (name = "proxy scaling", description = "The proxy document's view of the same policies, decisions and metrics"),
         (name = "probes", description = "For machines that watch this one"),
     ),
     modifiers(&Bearer),

@@ -17,6 +17,7 @@ use super::tenure::Tenure;
 use super::{Leader, Leadership, Role, Witness};
 use crate::auth::{hex, random_bytes};
 use crate::clock::Clock;
+use crate::scaling::ScalingStanding;
 use crate::serve::ServeError;
 use crate::telemetry::Telemetry;
 use crate::writer::Stopped;
@@ -34,6 +35,7 @@ pub(crate) struct Standing {
     pub(crate) settings: Settings,
     pub(crate) writer_queue: usize,
     pub(crate) admin_password: Option<SecretString>,
+    pub(crate) scaling: ScalingStanding,
 }
 
 /// One server's wish to lead.

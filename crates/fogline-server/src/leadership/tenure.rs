@@ -18,6 +18,7 @@ use crate::agents::Registry;
 use crate::bootstrap::{self, AdministratorError};
 use crate::events::Feed;
 use crate::presence::Presence;
+use crate::scaling::{Alarm, Scaler, ScalerParts};
 use crate::writer::{Publisher, Stopped, WriterParts, WriterTask, load};
 
 /// How often what is kept only for a while is let go of.
@@ -43,13 +44,14 @@ impl Tenure {
         let loading = load(&standing.store, &standing.settings, &standing.clock);
         let cluster = renewing(&standing.store, &lease, &mandate, &mut revision, loading).await??;
         let (registry, presence) = (Arc::new(Registry::default()), Presence::default());
-        let feed = Arc::new(Feed::default());
+        let (feed, alarm) = (Arc::new(Feed::default()), Arc::new(Alarm::default()));
         let publisher = Publisher::new(
             Arc::clone(&registry),
             presence.clone(),
             standing.telemetry.clone(),
             Arc::clone(&mandate),
             Arc::clone(&feed),
+            Arc::clone(&alarm),
         );
         let parts = WriterParts {
             store: standing.store.clone(),
@@ -64,8 +66,16 @@ impl Tenure {
         let stop = CancellationToken::new();
         let writing = tokio::spawn(within(Arc::clone(&mandate), task.run(stop.clone())));
         let pruning = tokio::spawn(prune(Arc::clone(standing), lease.clone(), Arc::clone(&mandate)));
+        let scaler = Scaler::begin(ScalerParts {
+            standing: standing.scaling.clone(),
+            clock: standing.clock.clone(),
+            telemetry: standing.telemetry.clone(),
+            mandate: Arc::clone(&mandate),
+            desk: desk.clone(),
+            alarm,
+        });
         Ok(Self {
-            term: Arc::new(Term { mandate, desk, registry, presence, feed }),
+            term: Arc::new(Term { mandate, desk, registry, presence, feed, scaler }),
             lease,
             stop,
             writing: AbortOnDropHandle::new(writing),
@@ -107,6 +117,7 @@ impl Tenure {
     /// Takes it apart. When it has not ended by itself, what was accepted is committed first, and the lease is given back.
     pub(super) async fn end(mut self, standing: &Standing) -> Result<(), Stopped> {
         self.chores.clear();
+        self.term.scaler.stop();
         let mut result = Ok(());
         if !self.writing.is_finished() {
             self.stop.cancel();
@@ -119,6 +130,8 @@ impl Tenure {
         if self.term.mandate.is_leased() {
             self.release(standing).await;
         }
+        // Nobody waits for this any more: another server may lead by now.
+        self.term.scaler.flush().await;
         result
     }
 
@@ -134,6 +147,7 @@ impl Tenure {
 
 impl Drop for Tenure {
     fn drop(&mut self) {
+        self.term.scaler.stop();
         self.term.mandate.end();
     }
 }

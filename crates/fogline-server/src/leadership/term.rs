@@ -9,6 +9,7 @@ use super::Mandate;
 use crate::agents::Registry;
 use crate::events::Feed;
 use crate::presence::Presence;
+use crate::scaling::Scaler;
 use crate::writer::Desk;
 
 /// One term.
@@ -24,4 +25,6 @@ pub(crate) struct Term {
     pub(crate) presence: Presence,
     /// What has changed lately.
     pub(crate) feed: Arc<Feed>,
+    /// Decides counts.
+    pub(crate) scaler: Arc<Scaler>,
 }

@@ -184,6 +184,9 @@ fn recorder() -> PrometheusRecorder {
         ("fogline_commit_seconds", SECONDS),
         ("fogline_http_request_seconds", SECONDS),
         ("fogline_batch_commands", COMMANDS),
+        ("fogline_scaling_lag_seconds", SECONDS),
+        ("fogline_scaling_round_seconds", SECONDS),
+        ("fogline_scaling_source_seconds", SECONDS),
     ];
     let builder = buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
         builder

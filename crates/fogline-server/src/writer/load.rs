@@ -24,7 +24,13 @@ pub(crate) async fn load(store: &Store, settings: &Settings, clock: &Clock) -> R
     // No row may be newer than what is decided next: see there.
     clock.start_no_earlier_than(newest(&durable));
     let ids = IdSource::new(u64::from_ne_bytes(random_bytes()));
-    Ok(Cluster::load(durable, settings.clone(), ids, clock.now())?)
+    let cluster = Cluster::load(durable, settings.clone(), ids, clock.now())?;
+    for (policy, faults) in cluster.faulty_policies() {
+        let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let (id, name) = (policy.id, &policy.spec.name);
+        tracing::warn!(%id, name, faults, "a scaling policy of an older version cannot be evaluated: please correct it");
+    }
+    Ok(cluster)
 }
 
 /// The newest time in the rows.
@@ -32,7 +38,11 @@ fn newest(durable: &Durable) -> Timestamp {
     let nodes = durable.nodes.iter().map(|node| node.updated_at);
     let deployments = durable.deployments.iter().map(|deployment| deployment.updated_at);
     let replicas = durable.replicas.iter().map(|replica| replica.updated_at);
-    nodes.chain(deployments).chain(replicas).max().unwrap_or(Timestamp::EPOCH)
+    let policies = durable.policies.iter().map(|policy| policy.updated_at);
+    let states = durable.scaling_states.iter().map(|state| state.updated_at);
+    let decisions = durable.decisions.iter().map(|decision| decision.decision.at);
+    let scaling = policies.chain(states).chain(decisions);
+    nodes.chain(deployments).chain(replicas).chain(scaling).max().unwrap_or(Timestamp::EPOCH)
 }
 
 /// The database's revision, and the cluster as it was then or later.

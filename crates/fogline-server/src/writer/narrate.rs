@@ -55,6 +55,11 @@ fn command(cluster: &Cluster, request: &Request, verdict: &Verdict) {
         (Command::ScaleDeployment { deployment_id, .. }, Verdict::Accepted(Outcome::Scaled { from, to, .. })) => {
             tracing::info!("Scaled deployment {deployment_id} from {from} to {to} replicas for user {who}");
         }
+        (Command::Decide(decided), Verdict::Accepted(Outcome::Decided { from, to, pending, .. })) if from != to => {
+            let (target, reason) = (&decided.target, &decided.decision.reason);
+            let how = if *pending { ", which its executor is told" } else { "" };
+            tracing::info!("Policies scale {target} from {from} to {to} replicas{how}: {reason}");
+        }
         (Command::StopDeployment { deployment_id }, Verdict::Accepted(_)) => {
             tracing::info!("Stopping deployment {deployment_id} for user {who}");
         }

@@ -16,6 +16,7 @@ use crate::agents::Registry;
 use crate::events::Feed;
 use crate::leadership::Mandate;
 use crate::presence::Presence;
+use crate::scaling::Alarm;
 use crate::telemetry::{Census, Telemetry};
 
 pub(crate) struct Publisher {
@@ -24,6 +25,7 @@ pub(crate) struct Publisher {
     telemetry: Telemetry,
     mandate: Arc<Mandate>,
     feed: Arc<Feed>,
+    alarm: Arc<Alarm>,
     census: Census,
 }
 
@@ -34,8 +36,9 @@ impl Publisher {
         telemetry: Telemetry,
         mandate: Arc<Mandate>,
         feed: Arc<Feed>,
+        alarm: Arc<Alarm>,
     ) -> Self {
-        Self { registry, presence, telemetry, mandate, feed, census: Census::default() }
+        Self { registry, presence, telemetry, mandate, feed, alarm, census: Census::default() }
     }
 
     /// The cluster was loaded: counts anew, and sends every list that somebody waits for.
@@ -50,6 +53,7 @@ impl Publisher {
     pub(super) fn committed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
         self.presence.committed(changes);
         self.feed.committed(cluster, changes, revision);
+        self.alarm.committed(changes);
         self.census.committed(changes);
         self.census.show(&self.telemetry);
         self.send(cluster, revision, touched(cluster, changes));

@@ -17,6 +17,8 @@ pub(crate) enum Stopped {
     Disk(String),
     #[error("the database could not be loaded again after an error: {0}")]
     Store(#[from] StoreError),
+    #[error("of {writes} writes in a row it is not known whether they landed: {detail}")]
+    Unknown { writes: u32, detail: String },
     #[error("the database contradicts itself: {0}. Restore a backup, and please report this")]
     Load(#[from] LoadError),
     #[error("the database refuses what must be written: {0}. Please report this")]
@@ -38,6 +40,7 @@ impl Stopped {
         match self {
             Self::NotLeader
             | Self::LeaseOver
+            | Self::Unknown { .. }
             | Self::Regressed { .. }
             | Self::Store(StoreError::Unavailable { .. } | StoreError::Full) => true,
             Self::Disk(_) | Self::Store(_) | Self::Load(_) | Self::Contradiction(_) | Self::Broken(_) => false,

@@ -367,9 +367,7 @@ impl WriterTask {
                 answer_all(std::mem::take(waiting), &WriteError::OutcomeUnknown);
                 self.unknown += 1;
                 if self.unknown >= MAX_UNKNOWN {
-                    let detail =
-                        format!("of {MAX_UNKNOWN} writes in a row it is not known whether they landed: {detail}");
-                    return Err(Stopped::Store(StoreError::Unavailable { detail }));
+                    return Err(Stopped::Unknown { writes: self.unknown, detail });
                 }
                 self.reload().await?;
                 // What lasts must not make this go round without a rest.

@@ -7,4 +7,5 @@ mod http;
 mod images;
 mod leadership;
 mod rig;
+mod scaling;
 mod writer;

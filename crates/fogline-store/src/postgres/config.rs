@@ -25,7 +25,7 @@ impl PostgresConfig {
     }
 
     /// `HOST:PORT/DATABASE as USER`, for people.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let options = &self.options;
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let user = options.get_username();

@@ -14,11 +14,13 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// Commits, one after the other.
     Write,
     /// Short reads, one after the other.
     Read,
+    /// Samples, which may be lost.
+    Samples,
     /// One thing that takes its time: a load, a migration.
     Long,
 }
@@ -46,6 +48,16 @@ const WRITE: [(&str, &str); 5] = [
 
 const READ: [(&str, &str); 2] = [("statement_timeout", "5s"), ("default_transaction_read_only", "on")];
 
+/// As for commits, but that none waits for a disk.
+const SAMPLES: [(&str, &str); 6] = [
+    ("statement_timeout", "8s"),
+    ("synchronous_commit", "off"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+];
+
 const LONG: [(&str, &str); 2] = [("statement_timeout", "0"), ("work_mem", "64MB")];
 
 impl PostgresConfig {
@@ -53,6 +65,7 @@ impl PostgresConfig {
         let more: &[(&str, &str)] = match purpose {
             Purpose::Write => &WRITE,
             Purpose::Read => &READ,
+            Purpose::Samples => &SAMPLES,
             Purpose::Long => &LONG,
         };
         let mut options = PgConnectOptions::clone(&self.options).options(ALWAYS).options(more.iter().copied());
@@ -63,7 +76,7 @@ impl PostgresConfig {
     }
 
     /// A new connection. One that is to write is sure to find a server that takes writes, and keeps what it has said.
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<PgConnection, Failure> {
+    pub(crate) async fn connect(&self, purpose: Purpose) -> Result<PgConnection, Failure> {
         let connecting = async {
             let mut connection = self.options_for(purpose).connect().await?;
             if purpose == Purpose::Write {

@@ -1,15 +1,14 @@
 //! What PostgreSQL's errors mean for whoever called. The one place that knows the codes
 //! (postgresql.org/docs/current/errcodes-appendix.html).
 
-use std::error::Error;
-
+use fogline_core::causes::chain;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::error::{CommitError, StoreError};
 
 /// Why a statement has not said that it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// A rule of the schema, or a value that no column can hold.
     Constraint(String),
     /// No room on the server's disk.
@@ -78,22 +77,8 @@ fn words(error: &PgDatabaseError) -> String {
     format!("{}{place} [{}]", error.message(), error.code())
 }
 
-/// An error with what is behind it.
-pub(super) fn chain(error: &sqlx::Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        behind = error.source();
-    }
-    text
-}
-
 /// What a failed read means.
-pub(super) fn of_read(error: sqlx::Error) -> StoreError {
+pub(crate) fn of_read(error: sqlx::Error) -> StoreError {
     Failure::after(&error).into()
 }
 

@@ -27,8 +27,9 @@ use sqlx::{Executor, PgPool};
 use tokio::sync::Mutex;
 
 pub use self::config::PostgresConfig;
-use self::connect::Purpose;
-pub(crate) use self::pool::{READ_DEADLINE, within};
+pub(crate) use self::connect::Purpose;
+pub(crate) use self::failure::of_read;
+pub(crate) use self::pool::{Lent, READ_DEADLINE, pool, within};
 pub(crate) use self::transfer::{PgFilling, PgReading};
 use self::writer::Writer;
 use crate::error::StoreError;

@@ -1,4 +1,4 @@
-//! Connections that reads borrow.
+//! Connections that reads borrow, and samples.
 //!
 //! The pool tries again, with growing pauses, while the server cannot be reached, and gives up after [`PATIENCE`].
 //! Invariant: a connection on which something was left under way never goes back.
@@ -26,10 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(6);
 
 pub(super) fn readers(config: &PostgresConfig) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(MOST)
-        .acquire_timeout(PATIENCE)
-        .connect_lazy_with(config.options_for(Purpose::Read))
+    pool(config, Purpose::Read, MOST)
+}
+
+/// At most so many connections for this, made when they are asked for.
+pub(crate) fn pool(config: &PostgresConfig, purpose: Purpose, most: u32) -> PgPool {
+    PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).connect_lazy_with(config.options_for(purpose))
 }
 
 /// A connection that is thrown away unless it is given back.
@@ -38,13 +40,7 @@ pub(crate) struct Lent(Option<PoolConnection<Postgres>>);
 impl PostgresStore {
     /// A connection to read with.
     pub(crate) async fn reader(&self) -> Result<Lent, StoreError> {
-        match self.readers.acquire().await {
-            Ok(connection) => Ok(Lent(Some(connection))),
-            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Unavailable {
-                detail: format!("no connection to {} within {} s", self.config.place(), PATIENCE.as_secs()),
-            }),
-            Err(error) => Err(Failure::before(&error).into()),
-        }
+        Lent::of(&self.readers, &self.config.place()).await
     }
 
     /// Throws away what is idle, with all that it has prepared for a schema that is no more.
@@ -56,6 +52,17 @@ impl PostgresStore {
 }
 
 impl Lent {
+    /// A connection of a pool to this place.
+    pub(crate) async fn of(pool: &PgPool, place: &str) -> Result<Self, StoreError> {
+        match pool.acquire().await {
+            Ok(connection) => Ok(Self(Some(connection))),
+            Err(sqlx::Error::PoolTimedOut) => Err(StoreError::Unavailable {
+                detail: format!("no connection to {place} within {} s", PATIENCE.as_secs()),
+            }),
+            Err(error) => Err(Failure::before(&error).into()),
+        }
+    }
+
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         self.0.as_mut().expect("is there until it is given back")
     }

@@ -1,5 +1,6 @@
 //! Letting go of what is kept only for a while. Never of what anybody still decides by: ended replicas never change
-//! again, and sessions and keys are past their time.
+//! again, sessions and keys are past their time, a decision that held the count has decided nothing, and a policy says what its
+//! latest version says.
 
 use fogline_core::time::Timestamp;
 use sqlx::types::Uuid;
@@ -12,11 +13,12 @@ use super::writer::{Query, Right};
 use super::{PostgresStore, within};
 use crate::counts::Pruned;
 use crate::error::{CommitError, StoreError};
-use crate::keep::{KEPT_REPLICAS, STEP_ROWS, oldest_key};
+use crate::keep::{KEPT_REPLICAS, KEPT_VERSIONS, STEP_ROWS, oldest_hold, oldest_key};
 use crate::lease::Lease;
 
 const CROWDED: &str = "SELECT deployment_id FROM deployment_replicas WHERE status IN ('stopped', 'failed') \
     GROUP BY deployment_id HAVING count(*) > 50";
+const OFTEN_CHANGED: &str = "SELECT policy_id FROM scaling_policy_versions GROUP BY policy_id HAVING count(*) > 100";
 
 /// A bounded delete that shows the lease, in one statement. Gives how many leaders there were, and how many rows.
 macro_rules! fenced {
@@ -41,12 +43,21 @@ const KEYS: &str = fenced!(
 );
 const SESSIONS: &str =
     fenced!("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $3 LIMIT $4)");
+const HOLDS: &str = fenced!(
+    "DELETE FROM scaling_decisions WHERE id IN (SELECT id FROM scaling_decisions \
+        WHERE action = 'hold' AND at < $3 AND status <> 'pending' LIMIT $4)"
+);
+const VERSIONS: &str = fenced!(
+    "DELETE FROM scaling_policy_versions WHERE (policy_id, version) IN \
+        (SELECT policy_id, version FROM scaling_policy_versions WHERE policy_id = $3 \
+        ORDER BY version DESC LIMIT $4 OFFSET $5)"
+);
 
 impl PostgresStore {
     pub(crate) async fn prune(&self, lease: &Lease, now: Timestamp) -> Result<Pruned, CommitError> {
         let right = &Right::of(lease).ok_or(CommitError::Fenced)?;
         let mut pruned = Pruned::default();
-        for deployment in self.crowded().await? {
+        for deployment in self.crowded(CROWDED).await? {
             let delete = |query: Query<'static>| query.bind(deployment).bind(STEP_ROWS).bind(KEPT_REPLICAS);
             pruned.replicas += self.in_steps(right, REPLICAS, delete).await?;
         }
@@ -54,13 +65,19 @@ impl PostgresStore {
         pruned.idempotency_keys = self.in_steps(right, KEYS, keys).await?;
         let sessions = |query: Query<'static>| query.bind(Moment(now)).bind(STEP_ROWS);
         pruned.sessions = self.in_steps(right, SESSIONS, sessions).await?;
+        let holds = |query: Query<'static>| query.bind(Moment(oldest_hold(now))).bind(STEP_ROWS);
+        pruned.decisions = self.in_steps(right, HOLDS, holds).await?;
+        for policy in self.crowded(OFTEN_CHANGED).await? {
+            let delete = |query: Query<'static>| query.bind(policy).bind(STEP_ROWS).bind(KEPT_VERSIONS);
+            pruned.policy_versions += self.in_steps(right, VERSIONS, delete).await?;
+        }
         Ok(pruned)
     }
 
-    /// Deployments with more ended replicas than are kept.
-    async fn crowded(&self) -> Result<Vec<Uuid>, CommitError> {
+    /// Deployments with more ended replicas than are kept, or policies with more versions.
+    async fn crowded(&self, sql: &'static str) -> Result<Vec<Uuid>, CommitError> {
         let mut lent = self.reader().await.map_err(unread)?;
-        let rows = within(READ_DEADLINE, async { lent.connection().fetch_all(CROWDED).await.map_err(of_read) }).await;
+        let rows = within(READ_DEADLINE, async { lent.connection().fetch_all(sql).await.map_err(of_read) }).await;
         let rows = lent.give_back(rows).map_err(unread)?;
         let ids: Result<_, sqlx::Error> = rows.iter().map(|row| row.try_get(0)).collect();
         ids.map_err(|error| Failure::after(&error).into())

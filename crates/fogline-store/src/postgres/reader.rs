@@ -32,6 +32,7 @@ impl Reader for PgConnection {
                 Parameter::Texts(texts) => bound.bind(texts),
                 Parameter::Number(number) => bound.bind(number),
                 Parameter::Flag(flag) => bound.bind(flag),
+                Parameter::Time(time) => bound.bind(Moment(time)),
             };
         }
         let rows = bound.fetch_all(self).await.map_err(of_read)?;

@@ -29,6 +29,9 @@ const REVISIONS: Query = Query::new(
 );
 const REPLICAS: Query =
     Query::new("SELECT * FROM deployment_replicas WHERE status NOT IN ('stopped', 'failed') ORDER BY id");
+const POLICIES: Query = Query::new("SELECT * FROM scaling_policies ORDER BY id");
+const SCALING_STATES: Query = Query::new("SELECT * FROM scaling_states ORDER BY target");
+const PENDING: Query = Query::new("SELECT * FROM scaling_decisions WHERE status = 'pending' ORDER BY id");
 
 pub(crate) async fn load(db: &mut impl Reader) -> Result<Durable, StoreError> {
     Ok(Durable {
@@ -38,5 +41,8 @@ pub(crate) async fn load(db: &mut impl Reader) -> Result<Durable, StoreError> {
         deployments: db.all(DEPLOYMENTS, "deployments", row::deployment).await?,
         revisions: db.all(REVISIONS, "deployment_revisions", row::revision).await?,
         replicas: db.all(REPLICAS, "deployment_replicas", row::replica).await?,
+        policies: db.all(POLICIES, "scaling_policies", row::policy).await?,
+        scaling_states: db.all(SCALING_STATES, "scaling_states", row::scaling_state).await?,
+        decisions: db.all(PENDING, "scaling_decisions", row::decision).await?,
     })
 }

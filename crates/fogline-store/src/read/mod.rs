@@ -4,11 +4,13 @@
 
 mod audit;
 mod counts;
+mod decisions;
 mod deployments;
 mod history;
 mod idempotency;
 mod load;
 mod nodes;
+mod policies;
 mod query;
 mod replicas;
 mod revisions;
@@ -17,11 +19,13 @@ mod users;
 
 pub(crate) use audit::audit;
 pub(crate) use counts::counts;
+pub(crate) use decisions::{decision, decision_counts, decisions};
 pub(crate) use deployments::{deployment, deployment_count, deployments};
 pub(crate) use history::{history, last_history};
 pub(crate) use idempotency::answered;
 pub(crate) use load::load;
 pub(crate) use nodes::{node, nodes};
+pub(crate) use policies::{policies, policy, policy_count, policy_version, policy_versions};
 pub(crate) use query::{Parameter, Query};
 pub(crate) use replicas::{live_replicas, replica, replicas};
 pub(crate) use revisions::{revision, revisions};

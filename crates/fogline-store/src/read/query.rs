@@ -1,5 +1,6 @@
 //! A text of SQL and its parameters, as every backend takes them.
 
+use fogline_core::time::Timestamp;
 use sqlx::types::Uuid;
 
 /// A parameter. Which of a backend's types it becomes is the backend's.
@@ -11,6 +12,7 @@ pub(crate) enum Parameter {
     Texts(Vec<String>),
     Number(i64),
     Flag(bool),
+    Time(Timestamp),
 }
 
 /// One statement. `$1` is the first parameter.
@@ -67,5 +69,9 @@ impl Query {
 
     pub(crate) fn flag(self, flag: bool) -> Self {
         self.with(Parameter::Flag(flag))
+    }
+
+    pub(crate) fn time(self, time: Timestamp) -> Self {
+        self.with(Parameter::Time(time))
     }
 }

@@ -24,7 +24,7 @@ impl<'r> Columns<'r> {
 
     /// Says that a column holds what it must not.
     pub(super) fn damaged(&self, column: &'static str, detail: impl Display) -> StoreError {
-        let keys = ["id", "user_id", "deployment_id", "key", "revision"];
+        let keys = ["id", "user_id", "deployment_id", "policy_id", "target", "key", "revision", "version"];
         let row = self
             .key("id")
             .unwrap_or_else(|| keys.into_iter().filter_map(|key| self.key(key)).collect::<Vec<_>>().join(" "));
@@ -62,6 +62,11 @@ impl<'r> Columns<'r> {
     ) -> Result<Option<T>, StoreError> {
         let text = self.optional(column, self.cells.text(column))?;
         text.map(|text| text.parse().map_err(|error| self.damaged(column, error))).transpose()
+    }
+
+    /// Text of a form of its own that is there.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.optional_parsed(column)?.ok_or_else(|| self.damaged(column, "it is NULL"))
     }
 
     pub(super) fn id<T>(&self, column: &'static str, of: fn(Uuid) -> T) -> Result<T, StoreError> {

@@ -7,6 +7,7 @@ mod deployment;
 mod node;
 mod record;
 mod replica;
+mod scaling;
 
 pub(crate) use cells::Cells;
 pub(crate) use columns::Columns;
@@ -14,3 +15,4 @@ pub(crate) use deployment::{deployment, history, revision};
 pub(crate) use node::node;
 pub(crate) use record::{audit, idempotency, session, user};
 pub(crate) use replica::replica;
+pub(crate) use scaling::{decision, decision_count, policy, policy_version, scaling_state};

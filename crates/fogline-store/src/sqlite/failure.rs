@@ -7,7 +7,7 @@ use crate::error::{CommitError, StoreError};
 
 /// A failed statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// A rule of the schema.
     Constraint(String),
     /// No room; SQLite leaves the database as it was.
@@ -47,7 +47,7 @@ impl Failure {
     }
 
     /// Whether this says that the file is no database or a damaged one.
-    pub(super) fn is_corrupt(error: &sqlx::Error) -> bool {
+    pub(crate) fn is_corrupt(error: &sqlx::Error) -> bool {
         code(error).is_some_and(|code| matches!(code & 0xff, CORRUPT | NOTADB))
     }
 }

@@ -28,6 +28,8 @@ use self::writer::Writer;
 use crate::error::StoreError;
 use crate::read;
 
+pub(crate) use self::failure::Failure;
+pub(crate) use self::open::{reader_options, refused};
 pub(crate) use self::transfer::{SqliteFilling, SqliteReading};
 
 /// Microseconds since 1970 by the database's own clock, which is good to a millisecond.

@@ -144,7 +144,7 @@ fn mover_options(file: &Path) -> SqliteConnectOptions {
     writer_options(file).pragma("cache_size", "-64").thread_name(|_| "fogline-db-move".to_owned())
 }
 
-pub(super) fn reader_options(file: &Path) -> SqliteConnectOptions {
+pub(crate) fn reader_options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .read_only(true)
@@ -172,7 +172,7 @@ async fn examine(file: &Path, connection: &mut SqliteConnection) -> Result<(), O
     Ok(())
 }
 
-pub(super) fn refused(file: &Path, error: &sqlx::Error) -> OpenError {
+pub(crate) fn refused(file: &Path, error: &sqlx::Error) -> OpenError {
     let detail = error.to_string();
     let file = file.to_owned();
     match Failure::from(error) {

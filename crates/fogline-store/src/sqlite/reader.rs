@@ -27,6 +27,7 @@ impl Reader for SqliteConnection {
                 Parameter::Texts(texts) => bound.bind(list(texts.into_iter())),
                 Parameter::Number(number) => bound.bind(number),
                 Parameter::Flag(flag) => bound.bind(flag),
+                Parameter::Time(time) => bound.bind(time.as_micros()),
             };
         }
         let rows = bound.fetch_all(self).await?;

@@ -154,8 +154,8 @@ impl Store {
     }
 
     /// Lets go of what is kept only for a while: ended replicas beyond the last 50 of each deployment, idempotency keys
-    /// older than 24 hours, expired sessions. In small transactions, so that commits get in between; each of them shows
-    /// the lease, as a commit does.
+    /// older than 24 hours, expired sessions, scaling decisions that held the count and are older than 7 days. In small
+    /// transactions, so that commits get in between; each of them shows the lease, as a commit does.
     ///
     /// # Errors
     /// When somebody else leads or the database fails; what was let go of before that stays so.

@@ -1,16 +1,18 @@
 //! Reads for people: they go past the writer, see only what is committed, and come in pages.
 
 use fogline_core::cluster::RevisionRecord;
-use fogline_core::id::{DeploymentId, NodeId, ReplicaId, SessionId, UserId};
+use fogline_core::id::{DecisionId, DeploymentId, NodeId, PolicyId, ReplicaId, SessionId, UserId};
 use fogline_core::record::{
-    DeploymentRecord, IdempotencyRecord, NodeRecord, ReplicaRecord, SessionRecord, StatusHistoryRecord, UserRecord,
+    DecisionRecord, DeploymentRecord, IdempotencyRecord, NodeRecord, PolicyRecord, PolicyVersionRecord, ReplicaRecord,
+    ScalingTarget, SessionRecord, StatusHistoryRecord, UserRecord,
 };
+use fogline_core::time::Timestamp;
 
 use super::{Backend, Store};
 use crate::audit_entry::AuditEntry;
-use crate::counts::Counts;
+use crate::counts::{Counts, DecisionCount};
 use crate::error::StoreError;
-use crate::filter::DeploymentFilter;
+use crate::filter::{DecisionFilter, DeploymentFilter, PolicyFilter};
 use crate::page::{Page, PageRequest};
 use crate::postgres::{READ_DEADLINE, within};
 use crate::read;
@@ -141,6 +143,62 @@ impl Store {
         page: &PageRequest,
     ) -> Result<Page<StatusHistoryRecord>, StoreError> {
         read!(self, db => read::history(db, deployment, page))
+    }
+
+    /// A scaling policy.
+    pub async fn policy(&self, id: PolicyId) -> Result<Option<PolicyRecord>, StoreError> {
+        read!(self, db => read::policy(db, id))
+    }
+
+    /// Scaling policies, oldest first.
+    pub async fn policies(&self, filter: &PolicyFilter, page: &PageRequest) -> Result<Page<PolicyRecord>, StoreError> {
+        read!(self, db => read::policies(db, filter, page))
+    }
+
+    /// How many scaling policies there are on all pages.
+    pub async fn policy_count(&self, filter: &PolicyFilter) -> Result<u64, StoreError> {
+        read!(self, db => read::policy_count(db, filter))
+    }
+
+    /// What a scaling policy said at a version.
+    pub async fn policy_version(
+        &self,
+        policy: PolicyId,
+        version: u32,
+    ) -> Result<Option<PolicyVersionRecord>, StoreError> {
+        read!(self, db => read::policy_version(db, policy, version))
+    }
+
+    /// The versions of a scaling policy, newest first, the present one included.
+    pub async fn policy_versions(
+        &self,
+        policy: PolicyId,
+        page: &PageRequest,
+    ) -> Result<Page<PolicyVersionRecord>, StoreError> {
+        read!(self, db => read::policy_versions(db, policy, page))
+    }
+
+    /// A scaling decision, as long as it is kept.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {
+        read!(self, db => read::decision(db, id))
+    }
+
+    /// Scaling decisions, newest first.
+    pub async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DecisionRecord>, StoreError> {
+        read!(self, db => read::decisions(db, filter, page))
+    }
+
+    /// How many scaling decisions there are of a target since a moment, one entry for each kind of which there is one.
+    pub async fn decision_counts(
+        &self,
+        target: &ScalingTarget,
+        since: Timestamp,
+    ) -> Result<Vec<DecisionCount>, StoreError> {
+        read!(self, db => read::decision_counts(db, target, since))
     }
 
     /// The audit log, newest line first.

@@ -7,6 +7,7 @@ mod deployments;
 mod lines;
 mod nodes;
 mod replicas;
+mod scaling;
 mod users;
 mod values;
 
@@ -16,6 +17,7 @@ use fogline_core::cluster::Edits;
 
 pub(crate) use deployments::Size;
 pub(crate) use replicas::{Progress, only_progressed};
+pub(crate) use scaling::freed_names;
 pub(crate) use values::Values;
 
 /// A table with the columns that are written, the first of which is its key.
@@ -41,16 +43,16 @@ impl<R: Record> Record for &R {
 }
 
 /// Rows that were not there before the batch.
-pub(crate) fn added<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
+pub(crate) fn added<K: Clone + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
     edits.iter().filter(|(_, edit)| edit.before.is_none()).filter_map(|(_, edit)| edit.after.as_ref()).collect()
 }
 
 /// Rows that were there before the batch and still are, each with how it was.
-pub(crate) fn changed_from<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> impl Iterator<Item = (&T, &T)> {
+pub(crate) fn changed_from<K: Clone + Eq + Hash, T>(edits: &Edits<K, T>) -> impl Iterator<Item = (&T, &T)> {
     edits.iter().filter_map(|(_, edit)| Some((edit.before.as_ref()?, edit.after.as_ref()?)))
 }
 
 /// Rows that were there before the batch and still are.
-pub(crate) fn changed<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
+pub(crate) fn changed<K: Clone + Eq + Hash, T>(edits: &Edits<K, T>) -> Vec<&T> {
     changed_from(edits).map(|(_, after)| after).collect()
 }

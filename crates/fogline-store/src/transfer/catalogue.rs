@@ -64,7 +64,7 @@ impl Table {
 pub(crate) const OLDEST_SCHEMA: i64 = 3;
 
 /// The schema that this list describes. A backup with a higher one is of a newer program.
-pub(crate) const NEWEST_SCHEMA: i64 = 5;
+pub(crate) const NEWEST_SCHEMA: i64 = 6;
 
 /// The migration that brought `cluster_keys`.
 pub(crate) const KEYS_SINCE: i64 = 5;
@@ -214,6 +214,69 @@ pub const TABLES: &[Table] = &[
             of(2, "changed_by", Kind::Id),
             of(2, "changed_at", Kind::Time),
             of(2, "reason", Kind::Text),
+        ],
+    },
+    Table {
+        name: "scaling_policies",
+        key: 1,
+        columns: &[
+            of(6, "id", Kind::Id),
+            of(6, "user_id", Kind::Id),
+            of(6, "name", Kind::Text),
+            of(6, "version", Kind::Integer),
+            of(6, "target_type", Kind::Text),
+            of(6, "target_id", Kind::Text),
+            of(6, "target", Kind::Text),
+            of(6, "enabled", Kind::Flag),
+            of(6, "mode", Kind::Text),
+            of(6, "spec", Kind::Document),
+            of(6, "created_at", Kind::Time),
+            of(6, "updated_at", Kind::Time),
+        ],
+    },
+    Table {
+        name: "scaling_policy_versions",
+        key: 2,
+        columns: &[
+            of(6, "policy_id", Kind::Id),
+            of(6, "version", Kind::Integer),
+            of(6, "spec", Kind::Document),
+            of(6, "created_at", Kind::Time),
+            of(6, "created_by", Kind::Id),
+        ],
+    },
+    Table {
+        name: "scaling_states",
+        key: 1,
+        columns: &[
+            of(6, "target", Kind::Text),
+            of(6, "version", Kind::Integer),
+            of(6, "replicas", Kind::Integer),
+            of(6, "memory", Kind::Document),
+            of(6, "updated_at", Kind::Time),
+        ],
+    },
+    Table {
+        name: "scaling_decisions",
+        key: 1,
+        columns: &[
+            of(6, "id", Kind::Id),
+            of(6, "target", Kind::Text),
+            of(6, "policy_id", Kind::Id),
+            of(6, "policy_name", Kind::Text),
+            of(6, "at", Kind::Time),
+            of(6, "run", Kind::Text),
+            of(6, "trigger", Kind::Text),
+            of(6, "action", Kind::Text),
+            of(6, "previous_replicas", Kind::Integer),
+            of(6, "new_replicas", Kind::Integer),
+            of(6, "reason", Kind::Text),
+            of(6, "dry_run", Kind::Flag),
+            of(6, "status", Kind::Text),
+            of(6, "error", Kind::Text),
+            of(6, "triggered_by", Kind::Id),
+            of(6, "completed_at", Kind::Time),
+            of(6, "decision", Kind::Document),
         ],
     },
     Table {

@@ -9,8 +9,9 @@ use super::catalogue::{Column, Kind};
 /// The values of a row, in the order of its columns.
 pub(crate) type Row = Vec<Value>;
 
-/// Whole numbers beyond this are not told apart by every reader of JSON.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Beyond these a whole number is no integer to a reader of JSON, however it is written.
+const LOWEST: f64 = -9_223_372_036_854_775_808.0;
+const BEYOND: f64 = 18_446_744_073_709_551_616.0;
 
 /// One line, without its end.
 pub(crate) fn line(row: &Row) -> String {
@@ -92,10 +93,17 @@ fn in_order(value: Value) -> Value {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "its size was looked at, and it has no fraction")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "its size was looked at, and it has no fraction"
+)]
 fn whole(number: Number) -> Value {
     match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT => Value::from(float as i64),
+        // PostgreSQL writes 1.7e18 out, and then it reads as an integer.
+        Some(float) if !number.is_f64() || float.fract() != 0.0 => Value::Number(number),
+        Some(float) if (LOWEST..0.0).contains(&float) => Value::from(float as i64),
+        Some(float) if (0.0..BEYOND).contains(&float) => Value::from(float as u64),
         _ => Value::Number(number),
     }
 }
@@ -170,6 +178,16 @@ mod tests {
         let other = document(r#"{"a":0,"b":{"x":[1000,0.10],"y":1}}"#).expect("JSON");
         assert_eq!(one.to_string(), other.to_string());
         assert_eq!(one.to_string(), r#"{"a":0,"b":{"x":[1000,0.1],"y":1}}"#);
+        for (written, out) in [
+            ("1.7e18", "1700000000000000000"),
+            ("-9.2e18", "-9200000000000000000"),
+            ("1.8e19", "18000000000000000000"),
+            ("1e20", "100000000000000000000"),
+            ("-1e19", "-10000000000000000000"),
+        ] {
+            let (one, other) = (document(written).expect("JSON"), document(out).expect("JSON"));
+            assert_eq!(one.to_string(), other.to_string());
+        }
     }
 
     #[test]

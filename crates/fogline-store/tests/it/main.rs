@@ -4,5 +4,7 @@ mod backend;
 mod contract;
 mod faults;
 mod rows;
+mod samples;
+mod scaling_rows;
 mod transfer;
 mod world;

@@ -63,17 +63,17 @@ pub async fn lead(store: &Store, holder: &str) -> Lease {
 }
 
 /// A row that is new.
-pub fn add<K: Copy + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, row: &T) {
+pub fn add<K: Clone + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, row: &T) {
     edits.record(key, None, Some(row.clone()));
 }
 
 /// A row that changes.
-pub fn change<K: Copy + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, before: &T, after: &T) {
+pub fn change<K: Clone + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, before: &T, after: &T) {
     edits.record(key, Some(before.clone()), Some(after.clone()));
 }
 
 /// A row that goes.
-pub fn remove<K: Copy + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, row: &T) {
+pub fn remove<K: Clone + Eq + Hash, T: Clone>(edits: &mut Edits<K, T>, key: K, row: &T) {
     edits.record(key, Some(row.clone()), None);
 }
 

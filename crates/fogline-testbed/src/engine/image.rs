@@ -32,8 +32,8 @@ impl Engine {
         program::run(tar.arg(&archive).arg("--directory").arg(root.path()).arg("."));
         let archive_path = archive.display().to_string();
         let changes = ["--change", "ENTRYPOINT [\"/service\"]", "--change", "EXPOSE 8080"];
-        let id = self.ok(&[&["import"], &changes[..], &[&archive_path, name]].concat());
+        self.ok(&[&["import"], &changes[..], &[&archive_path, name]].concat());
         fs::remove_file(archive).expect("it was made here");
-        id
+        self.ok(&["image", "inspect", "--format", "{{.Id}}", name])
     }
 }

@@ -1,16 +1,20 @@
-//! A private container engine: a real `dockerd` with its own containerd, data, network and cgroups.
+//! A private container engine: a real `dockerd` with its own containerd, or Podman's service, which speaks the same.
+//! Each has data, a network and cgroups of its own.
 //!
 //! It lives in namespaces of its own, so it sees no container of the machine, reaches no network but its own, and leaves
 //! nothing. Two consequences for what uses it: published ports answer on `127.0.0.1` of *its* network, which a test joins
 //! with [`Engine::enter`]; and process numbers that the engine tells are those of its process namespace. Paths are the
-//! machine's, except `/run` and `/opt`, which it has for itself, and what is mounted after its start. Tests: `tests/it/engine.rs`, `tests/it/nothing_is_left.rs`.
+//! machine's, except `/run` and `/opt`, which it has for itself, and what is mounted after its start. Tests: `tests/it/engine.rs`,
+//! `tests/it/nothing_is_left.rs`.
 
+mod dockerd;
 mod image;
+mod podman;
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::process::{Pid, Signal};
@@ -24,6 +28,7 @@ use crate::program;
 /// A running engine. Ended when it is dropped, with everything that runs in it.
 #[derive(Debug)]
 pub struct Engine {
+    make: Make,
     // In the order of ending: the engine's process, everything beside it, the files.
     server: Mutex<Option<Server>>,
     namespace: Namespace,
@@ -31,36 +36,80 @@ pub struct Engine {
     directory: Directory,
 }
 
+/// Whose program it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Make {
+    /// Docker's `dockerd`.
+    Docker,
+    /// Podman's `podman system service`.
+    Podman,
+}
+
+impl Make {
+    /// As its log and its failures name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "dockerd",
+            Self::Podman => "podman",
+        }
+    }
+}
+
 impl Engine {
-    /// A fresh one without any image. Takes a second or two.
+    /// A fresh `dockerd` without any image. Takes a second or two.
     ///
     /// # Panics
     /// When the process is not root, or the engine does not start; with the end of its log.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_of(Make::Docker)
+    }
+
+    /// A fresh one of this make.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn start_of(make: Make) -> Self {
         let directory = Directory::new("engine");
         let name = directory.path().file_name().expect("a directory has a name").to_string_lossy().into_owned();
-        let engine = Self { server: Mutex::new(None), namespace: Namespace::new(&name), cgroups: name, directory };
+        let namespace = Namespace::new(&name);
+        let engine = Self { make, server: Mutex::new(None), namespace, cgroups: name, directory };
         engine.launch();
         engine
     }
 
-    /// The one that the tests of this process share, for as long as one of them holds it. Do not stop it, and name your
+    /// The `dockerd` that the tests of this process share, for as long as one of them holds it. Do not stop it, and name your
     /// containers so that no other test takes them for its own.
     ///
     /// # Panics
     /// As [`Engine::start`].
     #[must_use]
     pub fn shared() -> Arc<Self> {
-        static SHARED: Mutex<Weak<Engine>> = Mutex::new(Weak::new());
+        Self::shared_of(Make::Docker)
+    }
+
+    /// The one of this make, in the same way.
+    ///
+    /// # Panics
+    /// As [`Engine::start`].
+    #[must_use]
+    pub fn shared_of(make: Make) -> Arc<Self> {
+        static SHARED: [Mutex<Weak<Engine>>; 2] = [const { Mutex::new(Weak::new()) }; 2];
         // A test that failed while it started one has left nothing half done in here.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = SHARED[make as usize].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = shared.upgrade() {
             return running;
         }
-        let started = Arc::new(Self::start());
+        let started = Arc::new(Self::start_of(make));
         *shared = Arc::downgrade(&started);
         started
+    }
+
+    /// Whose program it is.
+    #[must_use]
+    pub const fn make(&self) -> Make {
+        self.make
     }
 
     /// Moves the calling thread into the engine's network for good; threads and processes that it starts from now on are
@@ -77,7 +126,7 @@ impl Engine {
     /// Its API.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("s")
+        self.path("s")
     }
 
     /// The cgroup below which its containers' are, such as `fogline-engine-x`, from the root of each hierarchy.
@@ -89,7 +138,7 @@ impl Engine {
     /// Runs the docker command line with these arguments against it, however that ends.
     #[track_caller]
     pub fn docker(&self, arguments: &[&str]) -> Output {
-        self.docker_with(&self.directory.path().join("cli"), arguments)
+        self.docker_with(&self.path("cli"), arguments)
     }
 
     /// The same with what the command line keeps in the directory `config`, such as passwords of registries.
@@ -133,12 +182,13 @@ impl Engine {
     }
 
     /// Kills the engine's own process with -9. Its containers run on, but their published ports do not answer;
-    /// [`Engine::restart`] ends them, as an engine without live restore does, and starts those whose policy says so.
+    /// [`Engine::restart`] ends them, as an engine without live restore does, and starts those whose policy says so. Podman's
+    /// containers do not notice.
     pub fn kill(&self) {
         self.end(Signal::KILL);
     }
 
-    /// Ends the engine in order, which stops its containers. Nothing where it is ended.
+    /// Ends the engine in order, which stops Docker's containers; Podman's run on. Nothing where it is ended.
     pub fn stop(&self) {
         self.end(Signal::TERM);
     }
@@ -159,7 +209,7 @@ impl Engine {
         let (outer, inner) = own.expect("an engine that is to be frozen runs");
         signal_all(&inner, Signal::STOP);
         // The program that entered the namespaces stops itself when it sees that.
-        wait_for("dockerd to stand still", || is_stopped(outer).then_some(()));
+        wait_for("the engine to stand still", || is_stopped(outer).then_some(()));
     }
 
     /// Lets it go on.
@@ -172,34 +222,30 @@ impl Engine {
     /// The last lines of what it has logged.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        crate::child::tail(&self.directory.path().join("log"))
+        crate::child::tail(&self.path("log"))
     }
 
     fn launch(&self) {
-        let path = |name: &str| self.directory.path().join(name);
-        program::find("iptables", "iptables");
-        let dockerd = program::find("dockerd", "docker.io");
-        let mut command = self.namespace.command(&dockerd);
-        let mut flag = |name: &str, value: &str| {
-            command.arg(format!("--{name}={value}"));
+        let command = match self.make {
+            Make::Docker => dockerd::command(self),
+            Make::Podman => podman::command(self),
         };
-        flag("data-root", &path("data").display().to_string());
-        flag("exec-root", &path("x").display().to_string());
-        flag("pidfile", &path("pid").display().to_string());
-        flag("host", &format!("unix://{}", path("s").display()));
-        flag("group", "root");
-        flag("storage-driver", "overlay2");
-        flag("exec-opt", "native.cgroupdriver=cgroupfs");
-        flag("cgroup-parent", &format!("/{}", self.cgroups));
-        // There is no network to leave this one by.
-        flag("dns", "127.0.0.1");
-        flag("shutdown-timeout", "5");
-        let mut server = Server::start("dockerd", "KILL", None, &command, path("log"));
-        wait_for("dockerd to answer", || {
-            assert!(server.ended().is_none(), "dockerd did not start:\n{}", self.log_tail());
+        let name = self.make.name();
+        let mut server = Server::start(name, "KILL", None, &command, self.path("log"));
+        wait_for(&format!("{name} to answer"), || {
+            assert!(server.ended().is_none(), "{name} did not start:\n{}", self.log_tail());
             self.docker(&["version"]).status.success().then_some(())
         });
         *self.server() = Some(server);
+    }
+
+    /// The start of a command line that runs `program` where the engine lives.
+    fn command(&self, program: &Path) -> Command {
+        self.namespace.command(program)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     fn end(&self, signal: Signal) {
@@ -208,7 +254,7 @@ impl Engine {
         // A frozen one hears nothing else.
         thaw(&server);
         let ended = wait_at_most(PATIENCE, || server.ended());
-        assert!(ended.is_some(), "dockerd did not end:\n{}", self.log_tail());
+        assert!(ended.is_some(), "{} did not end:\n{}", self.make.name(), self.log_tail());
     }
 
     fn server(&self) -> MutexGuard<'_, Option<Server>> {

@@ -13,12 +13,11 @@ use std::process::Command;
 use rustix::process::{Pid, Signal};
 
 use super::database::Access;
-use super::tls;
 use crate::child::{Server, children_of, signal_all, tail};
 use crate::directory::Directory;
 use crate::patience::wait_for;
 use crate::user::{User, is_root};
-use crate::{port, program};
+use crate::{port, program, tls};
 
 /// Where Debian keeps the versions.
 const VERSIONS: &str = "/usr/lib/postgresql";

@@ -8,7 +8,6 @@
 mod cluster;
 mod database;
 mod standby;
-mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,4 +3,6 @@
 mod engine;
 mod nothing_is_left;
 mod postgres;
+mod prometheus;
+mod redis;
 mod relay;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use fogline_testbed::patience::wait_for;
-use fogline_testbed::{Engine, Postgres, Registry};
+use fogline_testbed::{Engine, Make, Postgres, Registry};
 
 /// Everything of a bed that could be left.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,15 +25,26 @@ struct Traces {
 struct Bed {
     postgres: Postgres,
     engine: Arc<Engine>,
-    _registry: Registry,
+    _registry: Option<Registry>,
 }
 
 impl Bed {
-    fn start() -> Self {
-        let engine = Arc::new(Engine::start());
-        let registry = Registry::start(&engine);
-        registry.push("v1", "v1");
-        engine.ok(&["run", "--detach", "--name", "runs", "--publish", "127.0.0.1::8080", &registry.image("v1")]);
+    fn start(make: Make) -> Self {
+        let engine = Arc::new(Engine::start_of(make));
+        // Podman speaks to a registry without TLS only where its settings name it.
+        let registry = (make == Make::Docker).then(|| Registry::start(&engine));
+        let image = match &registry {
+            Some(registry) => {
+                registry.push("v1", "v1");
+                registry.image("v1")
+            }
+            None => {
+                engine.make_image("localhost/service:v1", "v1");
+                "localhost/service:v1".to_owned()
+            }
+        };
+        let parent = format!("--cgroup-parent=/{}", engine.cgroups());
+        engine.ok(&["run", "--detach", "--name", "runs", &parent, "--publish", "127.0.0.1::8080", &image]);
         Self { postgres: Postgres::start(), engine, _registry: registry }
     }
 
@@ -107,7 +118,16 @@ impl Traces {
 
 #[test]
 fn when_its_values_are_dropped() {
-    let bed = Bed::start();
+    dropped(Make::Docker);
+}
+
+#[test]
+fn when_those_with_podman_are_dropped() {
+    dropped(Make::Podman);
+}
+
+fn dropped(make: Make) {
+    let bed = Bed::start(make);
     let traces = bed.traces();
     traces.assert_all_seen();
     drop(bed);
@@ -116,11 +136,21 @@ fn when_its_values_are_dropped() {
 
 #[test]
 fn when_the_test_process_is_killed() {
+    killed(Make::Docker);
+}
+
+#[test]
+fn when_the_test_process_is_killed_that_has_podman() {
+    killed(Make::Podman);
+}
+
+fn killed(make: Make) {
     let directory = tempfile::tempdir().expect("a directory");
     let told = directory.path().join("traces");
     let mut test = Command::new(std::env::current_exe().expect("a test runs"))
         .args(["--exact", "nothing_is_left::a_bed_to_be_killed", "--ignored", "--nocapture"])
         .env(TELL, &told)
+        .env(MAKE, format!("{make:?}"))
         .stdout(Stdio::null())
         .spawn()
         .expect("a test runs again");
@@ -142,13 +172,16 @@ fn when_the_test_process_is_killed() {
 
 /// The variable that says where the other process tells its traces.
 const TELL: &str = "FOGLINE_TESTBED_TELL";
+/// The one that says with which engine.
+const MAKE: &str = "FOGLINE_TESTBED_MAKE";
 
 #[test]
-#[ignore = "started by when_the_test_process_is_killed"]
+#[ignore = "started by killed"]
 #[expect(clippy::disallowed_methods, reason = "how the outer test tells the inner one where to write")]
 fn a_bed_to_be_killed() {
     let told = std::env::var_os(TELL).expect("only the outer test runs this");
-    let bed = Bed::start();
+    let podman = std::env::var_os(MAKE).is_some_and(|make| make == "Podman");
+    let bed = Bed::start(if podman { Make::Podman } else { Make::Docker });
     fs::write(Path::new(&told), bed.traces().to_line() + "\n").expect("a file can be written");
     loop {
         std::thread::park();

@@ -1,8 +1,10 @@
 //! `fogline config`: every setting, its value, and who said so.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use reqwest::Url;
 use serde::Serialize;
 
 use crate::env::Environment;
@@ -41,13 +43,24 @@ struct Source {
 
 #[derive(Serialize)]
 struct Line<'a> {
-    key: &'static str,
-    value: &'a str,
+    key: &'a str,
+    value: Cow<'a, str>,
     source: String,
     variable: String,
     flag: Option<&'static str>,
     default: &'static str,
     help: &'static str,
+}
+
+/// Of a server's URL scheme, host and port: some write a key into the rest.
+fn place(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+        }
+        _ => "(no URL with a host)".to_owned(),
+    }
 }
 
 /// Shows or checks them.
@@ -66,14 +79,29 @@ pub fn run(args: &ConfigArgs, environment: &Environment) -> Outcome {
         let read = settings.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
         return output.remark(&format!("the settings are fine ({read}, environment)"));
     }
+    let file = settings.file.as_ref().map(|file| format!("file {}", file.display())).unwrap_or_default();
+    let connections = settings.connections().map(|(key, value)| Line {
+        key,
+        value: if key.ends_with(".url") && !key.contains(".queries.") { place(value).into() } else { value.into() },
+        source: file.clone(),
+        variable: String::new(),
+        flag: None,
+        default: "",
+        help: "a server that metrics come from",
+    });
     let lines: Vec<Line<'_>> = SETTINGS
         .iter()
         .map(|definition| {
             let setting = settings.get(definition.key);
             let hidden = definition.kind == Kind::Secret && !setting.value.is_empty();
+            let is_place = definition.key == "prometheus_url" && !setting.value.is_empty();
             Line {
                 key: definition.key,
-                value: if hidden { "(hidden)" } else { &setting.value },
+                value: match (hidden, is_place) {
+                    (true, _) => "(hidden)".into(),
+                    (_, true) => place(&setting.value).into(),
+                    _ => setting.value.as_str().into(),
+                },
                 source: setting.source.to_string(),
                 variable: definition.variable(),
                 flag: definition.flag,
@@ -81,6 +109,7 @@ pub fn run(args: &ConfigArgs, environment: &Environment) -> Outcome {
                 help: definition.help,
             }
         })
+        .chain(connections)
         .collect();
     output.print(&lines, |paint| {
         let header: &[&str] = if source.verbose {
@@ -90,7 +119,7 @@ pub fn run(args: &ConfigArgs, environment: &Environment) -> Outcome {
         };
         let mut table = Table::new(paint, header);
         for line in &lines {
-            let value = if line.value.is_empty() { "-" } else { line.value };
+            let value = if line.value.is_empty() { "-" } else { &*line.value };
             let cells = [line.key, value, &line.source, &line.variable, line.help];
             table.row(&cells[..header.len()]);
         }

@@ -24,6 +24,7 @@ mod logout;
 mod logs;
 mod node;
 mod openapi;
+mod policy;
 mod replicas;
 mod restore;
 mod scale;
@@ -33,6 +34,7 @@ mod start;
 mod status;
 mod stop;
 mod user;
+mod why;
 
 use clap::Subcommand;
 
@@ -77,6 +79,11 @@ pub enum Command {
     Exec(exec::ExecArgs),
     /// Say why a deployment is where it is, or why it does not fit
     Explain(explain::ExplainArgs),
+    /// Say how the number of a deployment's replicas came about
+    Why(why::WhyArgs),
+    /// Manage what scales by itself
+    #[command(visible_alias = "policies")]
+    Policy(policy::PolicyArgs),
     /// Try a scaling policy on a recorded load, without a server
     Backtest(backtest::BacktestArgs),
     /// Start a stopped or failed deployment
@@ -99,7 +106,7 @@ pub enum Command {
     Db(db::DbArgs),
     /// Show the settings and where each comes from
     Config(config::ConfigArgs),
-    /// Print the JSON Schema of a spec
+    /// Print the JSON Schema of a deployment or a scaling policy
     Schema(schema::SchemaArgs),
     /// Print the description of the HTTP API
     Openapi(openapi::OpenapiArgs),
@@ -127,6 +134,8 @@ impl Command {
             Self::Logs(args) => logs::run(args, environment).await,
             Self::Exec(args) => exec::run(args, environment).await,
             Self::Explain(args) => explain::run(args, environment).await,
+            Self::Why(args) => why::run(args, environment).await,
+            Self::Policy(args) => policy::run(args, environment).await,
             Self::Backtest(args) => backtest::run(&args, environment),
             Self::Start(args) => start::run(args, environment).await,
             Self::Stop(args) => stop::run(args, environment).await,
@@ -137,7 +146,7 @@ impl Command {
             Self::Restore(args) => restore::run(args, environment).await,
             Self::Db(args) => db::run(args, environment).await,
             Self::Config(args) => config::run(&args, environment),
-            Self::Schema(_) => schema::run(),
+            Self::Schema(args) => schema::run(&args),
             Self::Openapi(_) => openapi::run(),
             Self::Completions(args) => completions::run(&args),
         }

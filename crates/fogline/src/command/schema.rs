@@ -1,6 +1,7 @@
-//! `fogline schema`: the JSON Schema of a spec, for editors and checks.
+//! `fogline schema`: the JSON Schema of what files say, for editors and checks.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use fogline_core::scaling::PolicySpec;
 use fogline_core::spec::DeploymentSpec;
 
 use crate::exit::{Failure, Outcome};
@@ -11,11 +12,28 @@ use crate::output::written;
 #[command(
     after_help = "Example: fogline schema > fogline.schema.json\n  and on top of a spec: # yaml-language-server: $schema=fogline.schema.json"
 )]
-pub struct SchemaArgs {}
+pub struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t)]
+    of: Described,
+}
+
+/// What files may hold.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Described {
+    /// A deployment, for `fogline apply`
+    #[default]
+    Deployment,
+    /// A scaling policy, for `fogline policy apply`
+    Policy,
+}
 
 /// Prints it.
-pub fn run() -> Outcome {
-    let schema = schemars::schema_for!(DeploymentSpec);
+pub fn run(args: &SchemaArgs) -> Outcome {
+    let schema = match args.of {
+        Described::Deployment => schemars::schema_for!(DeploymentSpec),
+        Described::Policy => schemars::schema_for!(PolicySpec),
+    };
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Failure::general("cannot write the schema").because(error))?;
     written(std::io::Write::write_all(&mut std::io::stdout(), format!("{text}\n").as_bytes()))

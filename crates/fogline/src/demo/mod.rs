@@ -1,9 +1,12 @@
-//! The demo: a server, nodes in two regions, a real service; scaled, broken, healed, refused, and cleared away.
+//! The demo: a server, nodes in two regions, real services; scaled, broken, healed, refused, scaled by a policy, and
+//! cleared away.
 //!
 //! Each step is a command as a user would type it, run by the same code, and checked: a step that did not do what it
 //! should ends the demo with that failure. Invariant: at the end, however it came, nothing of it runs.
 
+mod checks;
 mod leftovers;
+mod scaling;
 mod script;
 mod stage;
 

@@ -71,7 +71,11 @@ impl Stage {
     pub async fn start_server(&mut self, flags: &[&str]) -> Outcome {
         let failed = |error: std::io::Error| Failure::general("cannot start the server").because(error);
         let (data, log) = (self.root.join("data"), self.root.join("dev.log"));
-        show!("$ fogline dev --data {} --listen 127.0.0.1:0 {} &", data.display(), flags.join(" "));
+        show!(
+            "$ FOGLINE_EVALUATION_INTERVAL_S=1 FOGLINE_HEARTBEAT_INTERVAL_S=1 \\\n  fogline dev --data {} --listen 127.0.0.1:0 {} &",
+            data.display(),
+            flags.join(" ")
+        );
         let mut command = Command::new(env::own_program().map_err(failed)?);
         for name in self.inherited.iter().filter(|name| *name != "FOGLINE_AGENT_PORTS") {
             command.env_remove(name);
@@ -84,6 +88,9 @@ impl Stage {
             .args(["--listen", "127.0.0.1:0"])
             .args(flags)
             .env("FOGLINE_ADMIN_PASSWORD", &self.password)
+            // Nobody wants to wait for a demo.
+            .env("FOGLINE_EVALUATION_INTERVAL_S", "1")
+            .env("FOGLINE_HEARTBEAT_INTERVAL_S", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).map_err(failed)?)
@@ -112,6 +119,17 @@ impl Stage {
             show!("{line}");
         }
         Ok(())
+    }
+
+    /// Writes a file of the demo's own.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
+        let path = self.root.join(name);
+        fs::write(&path, text)
+            .map_err(|error| Failure::general(format!("cannot write {}", path.display())).because(error))?;
+        Ok(path)
     }
 
     /// A session like that of the commands, for checks.

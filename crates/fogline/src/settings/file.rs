@@ -5,11 +5,12 @@ use std::path::Path;
 
 use config::{Config, File, FileFormat, Map, Value, ValueKind};
 
+use super::connections::Connections;
 use super::{SETTINGS, closest};
 use crate::exit::{Exit, Failure, Outcome};
 
-/// The file's values by dotted key. Keys that are no settings go to `problems`.
-pub fn read(path: &Path, problems: &mut Vec<String>) -> Outcome<BTreeMap<String, String>> {
+/// The file's values by dotted key, and the servers that it names. Keys that are no settings go to `problems`.
+pub fn read(path: &Path, problems: &mut Vec<String>) -> Outcome<(BTreeMap<String, String>, Connections)> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::Refused, format!("cannot read the settings in {}", path.display())).because(error)
     };
@@ -21,6 +22,8 @@ pub fn read(path: &Path, problems: &mut Vec<String>) -> Outcome<BTreeMap<String,
     let table = config.cache.into_table().map_err(|error| unreadable(&error))?;
     let mut values = BTreeMap::new();
     flatten("", table, &mut values, problems);
+    let of_connections = values.extract_if(.., |key, _| Connections::owns(key)).collect();
+    let connections = Connections::of(of_connections, path, problems);
     values.retain(|key, _| {
         let known = SETTINGS.iter().any(|definition| definition.key == *key);
         if !known {
@@ -30,7 +33,7 @@ pub fn read(path: &Path, problems: &mut Vec<String>) -> Outcome<BTreeMap<String,
         }
         known
     });
-    Ok(values)
+    Ok((values, connections))
 }
 
 fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, String>, problems: &mut Vec<String>) {

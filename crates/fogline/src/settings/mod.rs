@@ -4,6 +4,7 @@
 //! itself ([`crate::env`] does). Invariant: every setting has one line in [`table::SETTINGS`], and a value that is not in
 //! its range is refused with its source, before anything is started. Tests: below and `tests/it/config.rs`.
 
+mod connections;
 mod file;
 mod table;
 mod typed;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use crate::env::{Environment, PREFIX};
 use crate::exit::{Exit, Failure, Outcome};
+
+use connections::Connections;
 
 pub use table::{CLIENT_VARIABLES, Definition, Kind, SETTINGS};
 
@@ -57,6 +60,8 @@ pub struct Setting {
 #[derive(Clone, Debug)]
 pub struct Settings {
     values: BTreeMap<&'static str, Setting>,
+    /// Servers that metrics come from, out of the file.
+    connections: Connections,
     /// Things that do no harm and are probably not meant.
     pub warnings: Vec<String>,
     /// The file that was read.
@@ -94,9 +99,9 @@ impl Settings {
         });
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
-        let in_file = match &path {
+        let (in_file, connections) = match &path {
             Some(path) => file::read(path, &mut problems)?,
-            None => BTreeMap::new(),
+            None => Default::default(),
         };
         let values = SETTINGS
             .iter()
@@ -121,7 +126,7 @@ impl Settings {
         for name in &environment.not_utf8 {
             problems.push(format!("the variable {name} is not UTF-8"));
         }
-        let settings = Self { values, warnings, file: path };
+        let settings = Self { values, connections, warnings, file: path };
         if problems.is_empty() {
             problems.extend(settings.contradictions());
         }
@@ -136,6 +141,11 @@ impl Settings {
     /// A setting, by its key.
     pub fn get(&self, key: &str) -> &Setting {
         self.values.get(key).expect("every key in the code is in the table; a test reads them all")
+    }
+
+    /// What the file says of servers that metrics come from, by dotted key.
+    pub fn connections(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.connections.written.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The value where it is not empty.

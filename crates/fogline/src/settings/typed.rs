@@ -8,6 +8,7 @@ use fogline_agent::config::ImageGc;
 use fogline_agent::ports::PortRange;
 use fogline_core::settings::Quota;
 use fogline_server::ServerConfig;
+use fogline_source::SourcesConfig;
 use secrecy::SecretString;
 
 use super::Settings;
@@ -32,6 +33,7 @@ impl Settings {
         config.listen = self.address("listen")?;
         config.agent_listen = self.address("agent_listen")?;
         config.admin_password = self.text("admin_password").map(SecretString::from);
+        config.evaluation_interval = self.seconds("evaluation_interval_s")?;
         config.heartbeat_interval = self.seconds("heartbeat_interval_s")?;
         config.access_token_ttl = self.seconds("access_token_ttl_s")?;
         config.refresh_token_ttl = self.seconds("refresh_token_ttl_s")?;
@@ -44,10 +46,19 @@ impl Settings {
         core.failure_memory = self.seconds("failure_memory_s")?;
         core.replace_backoff = self.seconds("replace_backoff_s")?;
         core.replace_backoff_max = self.seconds("replace_backoff_max_s")?;
-        core.free = self.quota("tier.free.deployments", "tier.free.replicas")?;
-        core.pro = self.quota("tier.pro.deployments", "tier.pro.replicas")?;
-        core.enterprise = self.quota("tier.enterprise.deployments", "tier.enterprise.replicas")?;
+        core.free = self.quota("free")?;
+        core.pro = self.quota("pro")?;
+        core.enterprise = self.quota("enterprise")?;
+        config.sources = self.sources();
         Ok(config)
+    }
+
+    /// Where metrics come from. `auto` is for `fogline dev` to say. That a server listens on loopback says nothing of who
+    /// writes policies: a proxy with TLS in front of it is usual.
+    fn sources(&self) -> SourcesConfig {
+        let allow_private = self.get("metric_allow_private").value == "on";
+        let prometheus_url = self.text("prometheus_url").map(ToOwned::to_owned);
+        SourcesConfig { connections: self.connections.found.clone(), prometheus_url, allow_private }
     }
 
     /// The ports that replicas get.
@@ -113,8 +124,9 @@ impl Settings {
         self.parsed(key).map(Duration::from_secs)
     }
 
-    fn quota(&self, deployments: &str, replicas: &str) -> Outcome<Quota> {
-        Ok(Quota { deployments: self.limit(deployments)?, replicas: self.limit(replicas)? })
+    fn quota(&self, tier: &str) -> Outcome<Quota> {
+        let limit = |what: &str| self.limit(&format!("tier.{tier}.{what}"));
+        Ok(Quota { deployments: limit("deployments")?, replicas: limit("replicas")?, policies: limit("policies")? })
     }
 
     fn limit(&self, key: &str) -> Outcome<Option<u32>> {

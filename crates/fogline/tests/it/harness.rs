@@ -125,6 +125,30 @@ pub fn wait_for<T>(what: &str, mut seen: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Where a server says that it is reached.
+pub struct Addresses {
+    /// By people.
+    pub url: String,
+    /// By agents.
+    pub agents: String,
+}
+
+/// Waits until a `fogline server` that writes to `log` serves.
+pub fn served_by(server: &mut Child, log: &Path) -> Addresses {
+    let said = wait_for("the server to serve", || {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        if let Some(status) = server.try_wait().ok().flatten() {
+            panic!("fogline server ended with {status}:\n{said}");
+        }
+        said.contains("--token-file").then_some(said)
+    });
+    let after = |words: &str| {
+        let start = said.find(words).expect("it says where") + words.len();
+        said[start..].split_whitespace().next().expect("a word").to_owned()
+    };
+    Addresses { url: after("serves "), agents: after("fogline agent --server ") }
+}
+
 /// A server with its nodes on this machine: a `fogline dev` process, its agent, its replicas.
 #[derive(Debug)]
 pub struct Dev {

@@ -13,6 +13,8 @@ mod files;
 mod harness;
 mod leadership;
 mod lifecycle;
+mod policies;
+mod prometheus;
 mod seeds;
 mod servers;
 mod settings;

@@ -13,7 +13,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{PASSWORD, processes_of, replica_processes_of, run_in, signal, some_ports, spawn_in, wait_for};
+use crate::harness::{
+    Addresses, PASSWORD, processes_of, replica_processes_of, run_in, served_by, signal, some_ports, spawn_in, wait_for,
+};
 
 /// A server's process.
 pub struct Server {
@@ -159,18 +161,8 @@ fn server(home: &TempDir, postgres: &Postgres, database: &Database, name: &str) 
     let data = data.display().to_string();
     let args = ["server", "--data", &data, "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0"];
     let mut child = spawn_in(home.path(), &variables, &args, &log);
-    let said = wait_for("a server to serve", || {
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        if let Some(status) = child.try_wait().ok().flatten() {
-            panic!("fogline server ended with {status}:\n{said}");
-        }
-        said.contains("--token-file").then_some(said)
-    });
-    let after = |words: &str| {
-        let start = said.find(words).expect("it says where") + words.len();
-        said[start..].split_whitespace().next().expect("a word").to_owned()
-    };
-    Server { url: after("serves "), agents: after("fogline agent --server "), relay, log, child: Some(child) }
+    let Addresses { url, agents } = served_by(&mut child, &log);
+    Server { url, agents, relay, log, child: Some(child) }
 }
 
 impl Drop for Servers {

@@ -23,6 +23,8 @@ fn every_setting_says_where_it_comes_from() {
             shown.lines().any(|shown| line.iter().all(|part| shown.contains(part)) && shown.starts_with(line[0]));
         assert!(found, "{line:?} in\n{shown}");
     }
+    // Some write a key into the path.
+    assert!(!shown.contains("canary"), "{shown}");
     assert!(!shown.contains("secret-word"));
     let json = run_in(home.path(), &variables, &["config", "show", "-o", "json", "--config", "fogline.toml"]).ok();
     let lines: serde_json::Value = serde_json::from_str(&json).expect("JSON");
@@ -80,4 +82,33 @@ fn the_password_of_a_database_is_never_shown() {
     let nonsense = [("FOGLINE_DATABASE_URL", "mysql://ada:hunter2@db/fogline")];
     let said = run_in(home.path(), &nonsense, &["db", "status"]).fails(2, &["postgres://USER@HOST"]);
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn servers_that_metrics_come_from_are_in_the_file_alone() {
+    let home = tempfile::tempdir().expect("a directory");
+    let write = |text: &str| std::fs::write(home.path().join("f.toml"), text).expect("written");
+    write(
+        "metric_allow_private = \"off\"\n[metric_connections.Prom-1]\nkind = \"prometheus\"\nurl = \"http://p:9090/canary-key/?canary=1\"\n\
+         bearer_token_file = \"nowhere.token\"\n",
+    );
+    let shown = run_in(home.path(), &[], &["config", "show", "--config", "f.toml"]).ok();
+    for line in [
+        ["metric_connections.Prom-1.url", "http://p:9090", "file f.toml"],
+        ["metric_connections.Prom-1.bearer_token_file", "nowhere.token", "file f.toml"],
+        ["metric_allow_private", "off", "file f.toml"],
+        ["prometheus_url", "-", "default"],
+    ] {
+        let found =
+            shown.lines().any(|shown| line.iter().all(|part| shown.contains(part)) && shown.starts_with(line[0]));
+        assert!(found, "{line:?} in\n{shown}");
+    }
+    // Some write a key into the path.
+    assert!(!shown.contains("canary"), "{shown}");
+    // A server that cannot be asked as it is set up stops the start, not a decision later.
+    run_in(home.path(), &[], &["server", "--listen", "127.0.0.1:0", "--agent-listen", "127.0.0.1:0", "-c", "f.toml"])
+        .fails(7, &["metric_connections.Prom-1", "nowhere.token"]);
+    write("[metric_connections.db]\nkind = \"oracle\"\nurl = \"x\"\n");
+    run_in(home.path(), &[], &["config", "check", "--config", "f.toml"])
+        .fails(4, &["metric_connections.db", "postgresql, redis"]);
 }

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    PASSWORD, Ran, processes_of, replica_processes_of, run_in, signal, some_ports, spawn_in, wait_for,
+    Addresses, PASSWORD, Ran, processes_of, replica_processes_of, run_in, served_by, signal, some_ports, spawn_in,
+    wait_for,
 };
 
 /// A server on one host, an agent on another.
@@ -72,18 +73,8 @@ impl Site {
         let mut variables = vec![("FOGLINE_ADMIN_PASSWORD", PASSWORD)];
         variables.extend(self.database_url.as_deref().map(|url| ("FOGLINE_DATABASE_URL", url)));
         let mut child = spawn_in(self.home.path(), &variables, &args, &log);
-        let said = wait_for("the server to serve", || {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            if let Some(status) = child.try_wait().ok().flatten() {
-                panic!("fogline server ended with {status}:\n{said}");
-            }
-            said.contains("--token-file").then_some(said)
-        });
-        let after = |words: &str| {
-            let start = said.find(words).expect("it says where") + words.len();
-            said[start..].split_whitespace().next().expect("a word").to_owned()
-        };
-        (self.url, self.agents) = (after("serves "), after("fogline agent --server "));
+        let Addresses { url, agents } = served_by(&mut child, &log);
+        (self.url, self.agents) = (url, agents);
         self.server = Some(child);
     }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use fogline_core::id::ReplicaId;
 use tokio::task::JoinSet;
 
 use super::super::{Adopted, AdoptedState, Exit, ExitCause, StartError, StartOrder};
 use super::exit::{self, Stage};
+use super::look::Listed;
 use super::record::{Record, RecordDir, Recorded};
 use super::watch;
 use super::{Inner, Slot, labels, replicas_in};
@@ -111,16 +111,16 @@ fn ended(record: Record, exit: Exit) -> Adopted {
 }
 
 /// A container of this agent that runs, and that there is no record of.
-fn unrecorded(inner: &Inner, container: &ContainerSummary) -> Option<Adopted> {
+fn unrecorded(inner: &Inner, container: &Listed) -> Option<Adopted> {
     let labels = container.labels.as_ref()?;
     let (replica_id, run) = labels::run_of(&inner.agent_id, labels)?;
     let is_known = inner.slot(replica_id).is_some() || inner.record(replica_id).whole().is_some();
-    if is_known || inner.ended(replica_id).exists() || container.state != Some(ContainerSummaryStateEnum::RUNNING) {
+    if is_known || inner.ended(replica_id).exists() || !container.state.may_run() {
         return None;
     }
     let order: StartOrder = labels::order_of(labels)?;
     inner.set_slot(replica_id, Some(Slot::Held { run }));
     let why = "what was kept of its start is lost".to_owned();
     tracing::error!(%replica_id, why, "a container of an earlier run holds this replica: it counts as running");
-    Some(Adopted { order, container_id: container.id.clone(), state: AdoptedState::Held { why } })
+    Some(Adopted { order, container_id: Some(container.id.clone()), state: AdoptedState::Held { why } })
 }

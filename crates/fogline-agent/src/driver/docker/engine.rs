@@ -14,11 +14,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error as ApiError;
+use bollard::models::SystemInfo;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use fogline_core::causes::chain;
+use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, watch};
 
-use super::blocking;
-use crate::causes::chain;
+use super::look::Greeting;
+use super::{blocking, plain};
 use crate::disk::write::{self, Flush};
 
 /// How often an idempotent call is tried.
@@ -27,6 +30,8 @@ const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// An engine that cannot be connected to is not waited for: it is not there.
 const HEADERS_WITHIN_S: u64 = 60;
+/// An engine is as good without having told what it limits.
+const INFO_WITHIN: Duration = Duration::from_secs(3);
 
 /// A container engine, wherever it listens.
 pub struct Engine {
@@ -226,6 +231,35 @@ impl Engine {
         self.once(attempted, &call).await
     }
 
+    /// An answer in a shape of the caller's, to a question that changes nothing: a path of the API, with its query.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        attempted: &'static str,
+        path: &str,
+    ) -> Result<T, EngineError> {
+        self.again(attempted, |docker| self.ask(docker, path)).await
+    }
+
+    /// The same, asked once.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn read_once<T: DeserializeOwned>(
+        &self,
+        attempted: &'static str,
+        path: &str,
+    ) -> Result<T, EngineError> {
+        self.once(attempted, |docker| self.ask(docker, path)).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, docker: Docker, path: &str) -> Result<T, ApiError> {
+        let socket = self.chosen.get().expect("who has a client has found its engine");
+        plain::get(socket, docker.client_version(), path).await
+    }
+
     /// Something that takes several answers, such as a stream, within the time of one call.
     ///
     /// # Errors
@@ -266,12 +300,26 @@ impl Engine {
 
 async fn greet(socket: &Path) -> Result<(Docker, Found), ApiError> {
     let path = socket.to_string_lossy();
-    let docker = Docker::connect_with_unix(&path, HEADERS_WITHIN_S, API_DEFAULT_VERSION)?.negotiate_version().await?;
-    let version = docker.version().await?;
-    let info = docker.info().await?;
-    let components = version.components.unwrap_or_default();
-    let is_podman = components.iter().any(|component| component.name.contains("Podman"));
+    let newest = API_DEFAULT_VERSION;
+    let docker = Docker::connect_with_unix(&path, HEADERS_WITHIN_S, newest)?;
+    // Asked once: a busy Podman takes more than a second for it, and the library would ask twice.
+    let greeting: Greeting = plain::get_unversioned(socket, "/version").await?;
+    let api = greeting.api().ok_or(ApiError::APIVersionParseError {})?;
+    let docker = if api < *newest { Docker::connect_with_unix(&path, HEADERS_WITHIN_S, &api)? } else { docker };
+    // Podman looks at every container for it, and waits for those that are just being started.
+    let info = match tokio::time::timeout(INFO_WITHIN, docker.info()).await {
+        Ok(info) => Some(info?),
+        Err(_) => None,
+    };
+    let is_podman = greeting.is_podman();
     let name = if is_podman { "Podman" } else { "Docker" };
+    let limits = info.map_or_else(|| "does not tell in time what it limits".to_owned(), |info| limits(&info));
+    let version = format!("{name} {}", greeting.version);
+    Ok((docker, Found { socket: socket.to_owned(), version, is_podman, limits }))
+}
+
+/// What it limits containers by, in words.
+fn limits(info: &SystemInfo) -> String {
     let limits = [("cpu", info.cpu_cfs_quota), ("memory", info.memory_limit), ("pids", info.pids_limit)];
     let named = |wanted: bool| -> Vec<&str> {
         limits.iter().filter(|(_, on)| on.unwrap_or(true) == wanted).map(|(name, _)| *name).collect()
@@ -285,13 +333,7 @@ async fn greet(socket: &Path) -> Result<(Docker, Found), ApiError> {
         words.push_str("; off: ");
         words.push_str(&named(false).join(", "));
     }
-    let found = Found {
-        socket: socket.to_owned(),
-        version: format!("{name} {}", version.version.unwrap_or_default()),
-        is_podman,
-        limits: words,
-    };
-    Ok((docker, found))
+    words
 }
 
 impl fmt::Debug for Engine {

@@ -4,9 +4,8 @@
 //! container's memory. A program that ends with such a code by itself cannot be told from one that a signal ended.
 //! Tests: below.
 
-use bollard::models::{ContainerState, ContainerStateStatusEnum as Status};
-
 use super::super::{Exit, ExitCause};
+use super::look::{Phase, State};
 use crate::shim::signal_name;
 
 /// How far a container is.
@@ -21,21 +20,21 @@ pub(super) enum Stage {
 }
 
 /// How far it is, from what the engine tells.
-pub(super) fn stage(state: &ContainerState, memory_mb: u32) -> Stage {
+pub(super) fn stage(state: &State, memory_mb: u32) -> Stage {
     let is_running =
         state.running.unwrap_or(false) || state.paused.unwrap_or(false) || state.restarting.unwrap_or(false);
     // Engines write year 1 where there is no time.
     let has_run = state.started_at.as_ref().is_some_and(|at| !at.is_empty() && !at.starts_with("0001-"));
     match state.status {
         _ if is_running => Stage::Runs,
-        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => Stage::Runs,
-        Some(Status::CREATED) if !has_run => Stage::Made,
+        phase if phase.may_run() => Stage::Runs,
+        Phase::Made if !has_run => Stage::Made,
         _ if !has_run && state.exit_code.unwrap_or(0) == 0 => Stage::Made,
         _ => Stage::Ended(exit(state, memory_mb)),
     }
 }
 
-fn exit(state: &ContainerState, memory_mb: u32) -> Exit {
+fn exit(state: &State, memory_mb: u32) -> Exit {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
     let said = state.error.as_deref().map(str::trim).filter(|said| !said.is_empty());
     match code {
@@ -84,42 +83,45 @@ pub(super) fn removed() -> Exit {
 mod tests {
     use super::*;
 
-    fn state(status: Status, code: i64, oom_killed: bool) -> ContainerState {
-        ContainerState {
-            status: Some(status),
-            running: Some(status == Status::RUNNING),
+    fn state(status: Phase, code: i64, oom_killed: bool) -> State {
+        State {
+            status,
+            running: Some(status == Phase::Runs),
             exit_code: Some(code),
             oom_killed: Some(oom_killed),
             started_at: Some("2026-11-21T10:00:00Z".to_owned()),
-            ..ContainerState::default()
+            ..State::default()
         }
     }
 
     #[test]
     fn codes_signals_and_memory_are_told_apart() {
         let table = [
-            (state(Status::EXITED, 0, false), Some(0), ExitCause::Exited, "exited with code 0"),
-            (state(Status::EXITED, 7, false), Some(7), ExitCause::Exited, "exited with code 7"),
-            (state(Status::EXITED, 143, false), Some(143), ExitCause::Signalled, "ended by signal 15 (SIGTERM)"),
-            (state(Status::DEAD, 137, false), Some(137), ExitCause::Signalled, "ended by signal 9 (SIGKILL)"),
+            (state(Phase::Over, 0, false), Some(0), ExitCause::Exited, "exited with code 0"),
+            (state(Phase::Over, 7, false), Some(7), ExitCause::Exited, "exited with code 7"),
+            (state(Phase::Over, 143, false), Some(143), ExitCause::Signalled, "ended by signal 15 (SIGTERM)"),
+            (state(Phase::Over, 137, false), Some(137), ExitCause::Signalled, "ended by signal 9 (SIGKILL)"),
             // It was a child that the kernel killed, and the program went on and ended well.
-            (state(Status::EXITED, 0, true), Some(0), ExitCause::Exited, "exited with code 0"),
+            (state(Phase::Over, 0, true), Some(0), ExitCause::Exited, "exited with code 0"),
         ];
         for (state, code, cause, message) in table {
             let expected = Exit { code, cause, message: message.to_owned() };
             assert_eq!(stage(&state, 64), Stage::Ended(expected));
         }
-        let Stage::Ended(exit) = stage(&state(Status::EXITED, 137, true), 64) else { panic!("it has ended") };
+        let Stage::Ended(exit) = stage(&state(Phase::Over, 137, true), 64) else { panic!("it has ended") };
         assert!(exit.cause == ExitCause::OutOfMemory && exit.message.contains("64 MB"), "{exit:?}");
     }
 
     #[test]
     fn what_never_ran_is_told_from_what_ended() {
-        let never =
-            ContainerState { started_at: Some("0001-01-01T00:00:00Z".to_owned()), ..state(Status::CREATED, 0, false) };
+        let never = State { started_at: Some("0001-01-01T00:00:00Z".to_owned()), ..state(Phase::Made, 0, false) };
         assert_eq!(stage(&never, 64), Stage::Made);
-        assert_eq!(stage(&state(Status::RUNNING, 0, false), 64), Stage::Runs);
-        let paused = ContainerState { paused: Some(true), ..state(Status::PAUSED, 0, false) };
+        assert_eq!(stage(&state(Phase::Runs, 0, false), 64), Stage::Runs);
+        let paused = State { paused: Some(true), running: Some(false), ..state(Phase::Runs, 0, false) };
         assert_eq!(stage(&paused, 64), Stage::Runs);
+        // Podman says so while it stops one, and that it does not run.
+        let stopping = State { running: Some(false), ..state(Phase::Runs, 0, false) };
+        assert_eq!(stage(&stopping, 64), Stage::Runs);
+        assert_eq!(stage(&state(Phase::Unknown, 0, false), 64), Stage::Runs, "it may");
     }
 }

@@ -124,7 +124,7 @@ async fn last_container(inner: &Inner, replica_id: ReplicaId) -> Result<Option<(
     let of_replica = listed.into_iter().filter_map(|one| {
         let (id, run) = labels::run_of(&inner.agent_id, one.labels.as_ref()?)?;
         // What is kept already is not shown twice.
-        (id == replica_id && !inner.is_archived(id, run)).then_some((run, one.id?))
+        (id == replica_id && !inner.is_archived(id, run)).then_some((run, one.id))
     });
     Ok(of_replica.max())
 }

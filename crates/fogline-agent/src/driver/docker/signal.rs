@@ -4,13 +4,13 @@
 //! programs in containers expect. SIGKILL ends all of its processes. Invariant: what goes out is a signal to one run's
 //! container by its name, so it never reaches another run. Tests: `tests/it/driver`.
 
-use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions};
+use bollard::query_parameters::KillContainerOptions;
 use fogline_core::id::ReplicaId;
 
 use super::super::{DriverError, Signal};
 use super::exit::Stage;
 use super::watch::{self, Seen};
-use super::{Failure, Inner, Slot, container_name};
+use super::{Failure, Inner, Slot, container_name, look};
 
 pub(super) async fn send(inner: &Inner, replica_id: ReplicaId, signal: Signal) -> Result<(), DriverError> {
     let run = match inner.slot(replica_id) {
@@ -50,12 +50,7 @@ async fn still_runs(inner: &Inner, replica_id: ReplicaId, run: u32) -> bool {
 }
 
 async fn stop_signal(inner: &Inner, name: &str) -> String {
-    let asked = inner
-        .engine
-        .once("looking at the container", |docker| async move {
-            docker.inspect_container(name, None::<InspectContainerOptions>).await
-        })
-        .await;
-    let asked = asked.ok().and_then(|found| found.config?.stop_signal).filter(|signal| !signal.is_empty());
+    let asked = look::once_at(&inner.engine, name).await;
+    let asked = asked.ok().and_then(|found| found.config.stop_signal).filter(|signal| !signal.is_empty());
     asked.unwrap_or_else(|| "SIGTERM".to_owned())
 }

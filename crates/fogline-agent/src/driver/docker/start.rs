@@ -9,9 +9,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    CreateContainerOptions, InspectContainerOptions, RemoveContainerOptions, StartContainerOptions,
-};
+use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, StartContainerOptions};
 
 use super::super::{Exit, ExitCause, StartError, StartOrder, Started};
 use super::create::{self, Plan};
@@ -19,7 +17,7 @@ use super::exit::Stage;
 use super::mounts::{self, Checked};
 use super::record::{Record, Recorded};
 use super::watch::{self, Seen};
-use super::{EngineError, Failure, Inner, Slot, blocking, container_name, image, labels, sweep};
+use super::{EngineError, Failure, Inner, Slot, blocking, container_name, image, labels, look, sweep};
 use crate::shim::program::keep_error;
 
 /// How long until a call that was not answered is looked after.
@@ -185,6 +183,8 @@ async fn make(
 ) -> Result<String, StartError> {
     let name = container_name(order.replica_id, order.run);
     loop {
+        // Of several that begin at once, each finds out for itself.
+        let with_init = inner.has_init();
         let is_podman = inner.engine.found().borrow().as_ref().is_some_and(|found| found.is_podman);
         let body = create::body(&Plan {
             order,
@@ -196,7 +196,7 @@ async fn make(
             logs: inner.config.logs,
             cgroup_parent: inner.config.cgroup_parent.as_deref(),
             is_podman,
-            with_init: inner.has_init(),
+            with_init,
         });
         let options = CreateContainerOptions { name: Some(name.clone()), ..CreateContainerOptions::default() };
         let made = inner
@@ -221,7 +221,7 @@ async fn make(
                     Err(Trouble::Silent) => tokio::time::sleep(PAUSE).await,
                 }
             }
-            Err(error) if lacks_init(inner, order, &error) => {}
+            Err(error) if with_init && lacks_init(inner, order, &error) => {}
             Err(error) => return Err(refused(order, &error)),
         }
     }
@@ -236,17 +236,11 @@ enum Trouble {
 
 /// The container of this run, if it is there.
 async fn ours(inner: &Inner, order: &StartOrder, name: &str) -> Result<Option<String>, Trouble> {
-    let found = inner
-        .engine
-        .once("looking for the container", |docker| async move {
-            docker.inspect_container(name, None::<InspectContainerOptions>).await
-        })
-        .await;
-    match found {
+    match look::once_at(&inner.engine, name).await {
         Ok(found) => {
-            let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+            let labels = found.config.labels.unwrap_or_default();
             let is_ours = labels::run_of(&inner.agent_id, &labels) == Some((order.replica_id, order.run));
-            found.id.filter(|_| is_ours).map(Some).ok_or(Trouble::Strange)
+            if is_ours { Ok(Some(found.id)) } else { Err(Trouble::Strange) }
         }
         Err(error) if error.is_missing() => Ok(None),
         Err(_) => Err(Trouble::Silent),
@@ -317,8 +311,8 @@ async fn remove(inner: &Inner, id: &str) {
 
 /// Whether it is only for want of an init that the engine refuses. From then on containers run without one.
 fn lacks_init(inner: &Inner, order: &StartOrder, error: &EngineError) -> bool {
-    let is_so = inner.has_init() && names_init(&error.reason) && !of_order(order).any(names_init);
-    if is_so {
+    let is_so = names_init(&error.reason) && !of_order(order).any(names_init);
+    if is_so && inner.has_init() {
         tracing::warn!(%error, "the engine has no init: containers run without one, and may not heed SIGTERM");
         inner.do_without_init();
     }

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use bollard::query_parameters::RemoveContainerOptions;
 use fogline_core::id::ReplicaId;
 
+use super::look::{Listed, Phase};
 use super::record::RecordDir;
 use super::{Inner, Slot, labels, logs, watch};
 
@@ -22,7 +22,7 @@ enum Fate {
 }
 
 /// Looks through everything that the engine has of this agent.
-pub(super) async fn sweep(inner: &Arc<Inner>, listed: &[ContainerSummary]) {
+pub(super) async fn sweep(inner: &Arc<Inner>, listed: &[Listed]) {
     for container in listed {
         let labels = container.labels.as_ref();
         let Some((replica_id, run)) = labels.and_then(|labels| labels::run_of(&inner.agent_id, labels)) else {
@@ -43,14 +43,14 @@ pub(super) async fn earlier_runs(inner: &Arc<Inner>, replica_id: ReplicaId, run:
     for container in &listed {
         let labels: Option<&HashMap<String, String>> = container.labels.as_ref();
         let of = labels.and_then(|labels| labels::run_of(&inner.agent_id, labels));
-        if of.is_some_and(|(id, earlier)| id == replica_id && earlier < run) && !is_running(container.state) {
+        if of.is_some_and(|(id, earlier)| id == replica_id && earlier < run) && !container.state.may_run() {
             let (_, earlier) = of.expect("checked in the line above");
             remove(inner, replica_id, earlier, container, Some(inner.record(replica_id))).await;
         }
     }
 }
 
-fn fate(inner: &Inner, replica_id: ReplicaId, run: u32, state: Option<State>) -> Fate {
+fn fate(inner: &Inner, replica_id: ReplicaId, run: u32, phase: Phase) -> Fate {
     match inner.slot(replica_id) {
         // It is being started, or it runs, or nobody knows.
         Some(Slot::Busy { .. } | Slot::Held { .. }) => return Fate::Stays,
@@ -61,30 +61,20 @@ fn fate(inner: &Inner, replica_id: ReplicaId, run: u32, state: Option<State>) ->
     match record.whole() {
         // Its output is read from it, until it is forgotten. One that never ran has none.
         Some(last) if last.start.run == run && last.exit.is_none() => Fate::Stays,
-        Some(last) if last.start.run == run && !is_running(state) && state != Some(State::CREATED) => Fate::Stays,
+        Some(last) if last.start.run == run && phase == Phase::Over => Fate::Stays,
         // That run was told to be over, whatever came late.
         Some(_) => Fate::Goes(Some(record)),
-        None if record.exists() && is_running(state) => Fate::Stays,
+        None if record.exists() && phase.may_run() => Fate::Stays,
         None if ended.exists() => Fate::Goes(Some(ended)),
-        None if is_running(state) => Fate::Stays,
+        None if phase.may_run() => Fate::Stays,
         None => Fate::Goes(None),
     }
 }
 
-const fn is_running(state: Option<State>) -> bool {
-    matches!(state, Some(State::RUNNING | State::PAUSED | State::RESTARTING | State::STOPPING) | None)
-}
-
-async fn remove(
-    inner: &Arc<Inner>,
-    replica_id: ReplicaId,
-    run: u32,
-    container: &ContainerSummary,
-    keep: Option<RecordDir>,
-) {
-    let Some(id) = container.id.clone() else { return };
+async fn remove(inner: &Arc<Inner>, replica_id: ReplicaId, run: u32, container: &Listed, keep: Option<RecordDir>) {
+    let id = container.id.clone();
     if let Some(keep) = keep
-        && container.state != Some(State::CREATED)
+        && container.state != Phase::Made
         && !inner.is_archived(replica_id, run)
     {
         match logs::archive(inner, &id, keep.logs()).await {
@@ -94,7 +84,7 @@ async fn remove(
             }
         }
     }
-    let options = RemoveContainerOptions { v: true, force: is_running(container.state), link: false };
+    let options = RemoveContainerOptions { v: true, force: container.state.may_run(), link: false };
     let removed = inner
         .engine
         .again("removing a container", |docker| {

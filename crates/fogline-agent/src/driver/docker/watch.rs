@@ -10,15 +10,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, EventMessage};
-use bollard::query_parameters::{
-    EventsOptions, InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
-};
+use bollard::models::EventMessage;
+use bollard::query_parameters::{EventsOptions, RemoveContainerOptions};
 use fogline_core::id::ReplicaId;
 use tokio_stream::StreamExt;
 
 use super::super::{Adopted, AdoptedState, DriverEvent, Exit, ExitCause, StartError};
 use super::exit::{self, Stage};
+use super::look::{self, Listed, Phase};
 use super::record::{Record, Recorded};
 use super::{EngineError, Inner, Slot, blocking, container_name, labels, sweep};
 
@@ -42,38 +41,16 @@ pub(super) async fn examine(
     run: u32,
     memory_mb: u32,
 ) -> Result<Seen, EngineError> {
-    let name = container_name(replica_id, run);
-    let found = inner
-        .engine
-        .again("looking at the container", |docker| {
-            let name = name.clone();
-            async move { docker.inspect_container(&name, None::<InspectContainerOptions>).await }
-        })
-        .await;
-    match found {
-        Ok(found) => {
-            let stage = exit::stage(&found.state.unwrap_or_default(), memory_mb);
-            Ok(Seen { container: found.id, stage: Some(stage) })
-        }
+    match look::at(&inner.engine, &container_name(replica_id, run)).await {
+        Ok(found) => Ok(Seen { container: Some(found.id), stage: Some(exit::stage(&found.state, memory_mb)) }),
         Err(error) if error.is_missing() => Ok(Seen { container: None, stage: None }),
         Err(error) => Err(error),
     }
 }
 
 /// Everything that this agent has made and the engine still has.
-pub(super) async fn list(inner: &Inner) -> Result<Vec<ContainerSummary>, EngineError> {
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(labels::filter(&inner.agent_id)),
-        ..ListContainersOptions::default()
-    };
-    inner
-        .engine
-        .again("listing containers", |docker| {
-            let options = options.clone();
-            async move { docker.list_containers(Some(options)).await }
-        })
-        .await
+pub(super) async fn list(inner: &Inner) -> Result<Vec<Listed>, EngineError> {
+    look::of_agent(&inner.engine, &inner.agent_id).await
 }
 
 pub(super) fn spawn(inner: &Arc<Inner>) {
@@ -163,7 +140,7 @@ async fn look(inner: &Arc<Inner>) -> Result<(), EngineError> {
         .iter()
         .filter_map(|one| {
             let run = labels::run_of(&inner.agent_id, one.labels.as_ref()?)?;
-            Some((run, one.state == Some(ContainerSummaryStateEnum::RUNNING)))
+            Some((run, one.state == Phase::Runs))
         })
         .collect();
     let slots: Vec<(ReplicaId, Slot)> = inner.runs().iter().map(|(id, slot)| (*id, slot.clone())).collect();

@@ -1,4 +1,4 @@
-//! Commands in replicas, by both drivers.
+//! Commands in replicas: as processes, in containers of Docker, and in those of Podman.
 
 use std::fs;
 use std::time::Duration;
@@ -109,7 +109,7 @@ fn sleepers(order: &StartOrder) -> Vec<String> {
     processes.map(|entry| entry.file_name().display().to_string()).collect()
 }
 
-macro_rules! both {
+macro_rules! all {
     ($($name:ident),* $(,)?) => {
         mod process {
             use super::{Kind, play};
@@ -119,10 +119,14 @@ macro_rules! both {
             use super::{Kind, play};
             $(#[test] fn $name() { play(Kind::Docker, super::$name); })*
         }
+        mod podman {
+            use super::{Kind, play};
+            $(#[test] fn $name() { play(Kind::Podman, super::$name); })*
+        }
     };
 }
 
-both![
+all![
     a_command_has_the_replicas_surroundings_and_its_end_is_told,
     what_cannot_be_run_ends_as_in_a_shell,
     output_is_bounded_and_read_to_its_end,

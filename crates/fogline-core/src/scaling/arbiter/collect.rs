@@ -3,6 +3,8 @@
 //! Also here are the two guards that look at single votes: what a policy does without data, and that the proxy's own
 //! traffic outranks a metric of somebody else's that says zero.
 
+use std::collections::BTreeSet;
+
 use crate::scaling::decision::Event;
 use crate::scaling::inputs::Inputs;
 use crate::scaling::policy::{FallbackBehavior, OnMissing, Policy, WindowMode};
@@ -54,7 +56,7 @@ pub(crate) fn collect(policies: &[&Policy], inputs: &Inputs, state: &mut State, 
         let mut votes = strategy::votes(&context, memory, recent);
         for vote in &mut votes {
             without_data(vote, &context, recent, &mut all.events);
-            outrank(vote, inputs, &mut all.events);
+            outrank(vote, &context, &mut all.events);
         }
         if policy.spec().schedules.iter().any(|one| one.duration.is_some()) {
             votes.push(schedule::vote(&context, &schedules));
@@ -111,7 +113,7 @@ fn without_data(vote: &mut Vote, context: &Context<'_>, recent: &mut PolicyRecen
     let spec = context.policy.spec();
     let current = context.inputs.replicas.current;
     match (spec.on_missing, spec.fallback) {
-        (OnMissing::Up, _) if vote.up == Ballot::NoData || vote.down == Ballot::NoData => {
+        (OnMissing::Up, _) => {
             // A direction that has its data keeps its word.
             if !matches!(vote.up, Ballot::Count(_)) {
                 vote.up = Ballot::Count(current.saturating_add(1));
@@ -137,9 +139,21 @@ fn without_data(vote: &mut Vote, context: &Context<'_>, recent: &mut PolicyRecen
 }
 
 /// Guard: while the proxy has requests, a metric of somebody else's cannot say that there is nothing to do.
-fn outrank(vote: &mut Vote, inputs: &Inputs, events: &mut Vec<Event>) {
-    let is_busy = inputs.proxy.is_some_and(|proxy| proxy.is_busy());
-    if is_busy && vote.external && vote.down == Ballot::Count(0) {
+fn outrank(vote: &mut Vote, context: &Context<'_>, events: &mut Vec<Event>) {
+    let is_busy = context.inputs.proxy.is_some_and(|proxy| proxy.is_busy());
+    if !is_busy || !vote.external || !matches!(vote.down, Ballot::Count(_)) {
+        return;
+    }
+    let mut names = BTreeSet::new();
+    match &vote.metric {
+        Some(metric) => _ = names.insert(metric.clone()),
+        None => strategy::metrics(context.policy.spec(), &mut names),
+    }
+    let says_zero = |name: &String| {
+        let reading = context.inputs.readings.get(name).filter(|reading| reading.source.is_external());
+        reading.and_then(|reading| reading.fresh(context.now)).is_some_and(|point| point.value == 0.0)
+    };
+    if vote.down == Ballot::Count(0) || names.iter().any(says_zero) {
         let metric = vote.metric.clone().unwrap_or_else(|| vote.strategy.as_str().to_owned());
         vote.why = format!("{}, but the proxy has requests", vote.why);
         *vote = Vote { ratio: None, ..vote.clone() }.holding();

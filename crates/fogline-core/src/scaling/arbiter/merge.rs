@@ -1,6 +1,7 @@
 //! Step 2: one count from all votes.
 //!
-//! The highest count wins. Down needs every voter that does not abstain to agree, and none to be without data.
+//! The highest count wins. Down needs every voter that does not abstain to agree, and none to be without data; a forecast's
+//! floor stops it, whoever agrees.
 //! Invariant: the order of the votes does not matter. Tests: below, `properties.rs`.
 
 use crate::scaling::vote::{Ballot, StrategyKind, Vote};
@@ -47,6 +48,15 @@ pub(crate) fn merge(votes: &[Vote], current: u32) -> Merged {
         return hold(format!("{}, but {} {how}: {}", wants.why, against.strategy.as_str(), against.why));
     }
     let highest = voters().filter_map(down).max().unwrap_or(current);
+    let floor = first(votes().filter(|vote| vote.floor.is_some_and(|floor| floor > highest)));
+    if let Some(floor) = floor {
+        let replicas = votes().filter_map(|vote| vote.floor).max().unwrap_or(highest).min(current);
+        return Merged {
+            replicas,
+            why: format!("{}, but not below {replicas}: {}", wants.why, floor.why),
+            urgent: false,
+        };
+    }
     let why =
         first(voters().filter(|vote| down(vote) == Some(highest))).map_or_else(String::new, |vote| vote.why.clone());
     Merged { replicas: highest, why, urgent: false }

@@ -45,10 +45,18 @@ pub(crate) struct Settled {
 /// Takes all steps. `policies` are enabled and sorted by id.
 pub(crate) fn settle(policies: &[&Policy], inputs: &Inputs, state: &mut State, now: Timestamp) -> Settled {
     let current = inputs.replicas.current;
-    let limits = Limits::strictest(policies);
+    // One that is paused neither votes nor bounds.
+    let awake: Vec<&Policy> =
+        policies.iter().copied().filter(|policy| state.memory.paused(policy.id(), now).is_none()).collect();
+    let limits = Limits::strictest(&awake);
     let collected = collect::collect(policies, inputs, state, now);
     let mut chain = Chain::new(current);
     chain.step(StepName::Collect, current, format!("policies: {}, votes: {}", policies.len(), collected.votes.len()));
+    if awake.is_empty() && inputs.manual.is_none() {
+        // As after a restart, nothing acts early once a policy is back.
+        state.recent.recommendations = RecommendationWindow::full(current, now);
+        return hands_off(collected, chain, current);
+    }
 
     let mut merged = merge::merge(&collected.votes, current);
     if let Some(paused) = collected.paused.as_ref().filter(|_| collected.votes.is_empty()) {
@@ -57,7 +65,7 @@ pub(crate) fn settle(policies: &[&Policy], inputs: &Inputs, state: &mut State, n
     let command = command::find(inputs, &collected, &limits, &mut state.memory, now);
     let (raw, cause) = match &command {
         Some(command) => {
-            let raw = tolerance::apply(policies, &collected.votes, merged, current).0;
+            let raw = tolerance::apply(&awake, &collected.votes, merged, current).0;
             chain.step(StepName::Override, command.replicas, command.why.clone());
             (raw, command.why.clone())
         }
@@ -65,7 +73,7 @@ pub(crate) fn settle(policies: &[&Policy], inputs: &Inputs, state: &mut State, n
             chain.step(StepName::Merge, merged.replicas, merged.why.clone());
             chain.step(StepName::Override, merged.replicas, "");
             let cause = merged.why.clone();
-            let (raw, note) = tolerance::apply(policies, &collected.votes, merged, current);
+            let (raw, note) = tolerance::apply(&awake, &collected.votes, merged, current);
             chain.step(StepName::Tolerance, raw.replicas, note);
             (raw, cause)
         }
@@ -124,6 +132,20 @@ pub(crate) fn settle(policies: &[&Policy], inputs: &Inputs, state: &mut State, n
         steps: chain.into_steps(),
         votes: collected.votes,
         events: collected.events,
+    }
+}
+
+/// Every policy is paused: the count is nobody's to change, bounds included.
+fn hands_off(collected: collect::Collected, chain: Chain, current: u32) -> Settled {
+    let why = collected.paused.unwrap_or_default();
+    Settled {
+        replicas: current,
+        trigger: Trigger::Auto,
+        reason: sentence(&chain, current, current, &why),
+        votes: collected.votes,
+        steps: chain.into_steps(),
+        events: collected.events,
+        sleeps: false,
     }
 }
 

@@ -53,7 +53,7 @@ pub struct ChangeRecord {
     pub from: u32,
     /// To so many.
     pub to: u32,
-    /// Why.
+    /// Why; empty beyond the first 2,000 changes.
     pub reason: String,
 }
 

@@ -5,15 +5,17 @@
 //! load, `cpu_percent` the share of the ready capacity that is used. With a column `replicas` (the count when the series
 //! was recorded), recorded `cpu_percent` and `memory_percent` are spread over the simulated replicas instead.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ChangeRecord, Series, Setup};
+use crate::scaling::forecast::{Model, NoModel};
 use crate::scaling::inputs::{Inputs, ProxySignal, ReplicaCounts, Run};
-use crate::scaling::policy::Policy;
-use crate::scaling::sample::{Reading, Sample, Source, builtin};
+use crate::scaling::policy::{ForecastSpec, Policy};
+use crate::scaling::sample::{Point, Reading, Sample, Source, builtin};
 use crate::scaling::state::{Memory, State};
 use crate::scaling::strategy::ceil;
 use crate::scaling::{evaluate, metrics};
@@ -22,6 +24,9 @@ use crate::time::Timestamp;
 /// The name under which the simulation shows what share of the ready capacity is used, percent.
 pub const UTILIZATION: &str = "simulated_utilization";
 const RECORDED_REPLICAS: &str = "replicas";
+
+/// Changes of one run that are told with their reason.
+const MOST_REASONS: usize = 2_000;
 
 /// One moment of a run.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
@@ -123,6 +128,7 @@ pub(super) fn run(
     let mut proxy = ProxySignal { at: series.start(), open: 0, held: 0, quiet_since: series.start(), sequence: 0 };
     let (mut moments, mut changes) = (Vec::new(), Vec::new());
     let mut evaluated: Option<Timestamp> = None;
+    let mut forecast = Forecasting::new(spec.forecast.as_ref(), series, setup);
     for now in times(series, setup.interval) {
         let carried = load.at(now);
         let (asked, ready) = (fleet.asked(), fleet.ready(now));
@@ -137,6 +143,8 @@ pub(super) fn run(
             run: Run::Backtest,
             replicas: ReplicaCounts { current: asked, ready, release_failing: false },
             readings: names.iter().filter_map(|name| Some((name.clone(), scene.reading(name)?))).collect(),
+            forecasts: forecast.at(now).into_iter().map(|model| (policy.id(), model)).collect(),
+            start_time: Some(setup.start_time),
             proxy: spec.scale_to_zero.then_some(proxy),
             manual: None,
             replica_hourly_cost: setup.replica_hourly_cost,
@@ -145,11 +153,42 @@ pub(super) fn run(
         state = next;
         if decision.replicas != asked {
             fleet.resize(decision.replicas, now);
-            let reason = decision.reason;
+            // Each is counted; nobody reads thousands.
+            let reason = if changes.len() < MOST_REASONS { decision.reason } else { String::new() };
             changes.push(ChangeRecord { at: now, from: asked, to: decision.replicas, reason });
         }
     }
     (moments, changes)
+}
+
+/// The model that one would have had at each moment.
+struct Forecasting<'a> {
+    spec: Option<&'a ForecastSpec>,
+    history: Vec<Point>,
+    fitted: Option<(Timestamp, Result<Arc<Model>, NoModel>)>,
+}
+
+impl<'a> Forecasting<'a> {
+    fn new(spec: Option<&'a ForecastSpec>, series: &Series, setup: &Setup) -> Self {
+        let column = spec.and_then(|spec| {
+            let load = || (spec.metric == builtin::REQUEST_RATE).then(|| series.column(&setup.load)).flatten();
+            series.column(&spec.metric).or_else(load)
+        });
+        let points = column.into_iter().flat_map(|column| {
+            series.rows().iter().filter_map(move |row| Some(Point { at: row.at, value: row.values[column]? }))
+        });
+        Self { spec, history: points.collect(), fitted: None }
+    }
+
+    fn at(&mut self, now: Timestamp) -> Option<Result<Arc<Model>, NoModel>> {
+        let season = self.spec?.season.0;
+        let is_due = self.fitted.as_ref().is_none_or(|(at, _)| now.since(*at) >= Model::bucket(season));
+        if is_due {
+            let seen = self.history.partition_point(|point| point.at <= now);
+            self.fitted = Some((now, Model::fit(season, &self.history[..seen], now).map(Arc::new)));
+        }
+        self.fitted.as_ref().map(|(_, model)| model.clone())
+    }
 }
 
 fn signal(before: ProxySignal, load: f64, asked: u32, now: Timestamp) -> ProxySignal {

@@ -4,16 +4,20 @@
 //! hold anything that was observed. Invariant: there is no way to a [`Policy`] but through every check in [`validate`].
 //! Where a number has a default, it is that of the behaviour's reference or of the field's standard (named there).
 
+mod forecast;
 mod idle;
 mod limits;
 mod load_score;
+mod metric;
 mod missing;
 mod rule;
 mod schedule;
+mod source;
 mod span;
 mod target;
 mod validate;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +29,11 @@ use super::strategy::cron::CronSchedule;
 use crate::id::PolicyId;
 use crate::spec::FieldError;
 
+pub use forecast::ForecastSpec;
 pub use idle::{ActivationSpec, IdleSpec};
 pub use limits::{MaxChange, ScaleDownSpec, ScaleUpSpec, ToleranceSpec};
 pub use load_score::{Aggressiveness, LoadScoreSpec};
+pub use metric::{Aggregate, MetricSpec, Question, Server, SourceKind};
 pub use missing::{FallbackBehavior, FallbackSpec, OnMissing};
 pub use rule::{Match, Operator, RuleSpec};
 pub use schedule::{ScheduleSpec, WindowMode};
@@ -46,6 +52,17 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// The name in rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// How many replicas a target has, and why.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +72,7 @@ pub struct PolicySpec {
     /// What is scaled: `deployment`, `proxy`, `node_pool`, `kubernetes`, `webhook`, or a name of the user's own.
     pub target_type: String,
     /// Which one: an id or a name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub target_id: Option<String>,
     /// A policy that is not enabled neither votes nor bounds.
     #[serde(default = "yes")]
@@ -73,7 +90,7 @@ pub struct PolicySpec {
     #[serde(default = "default_max_replicas")]
     pub max_replicas: u32,
     /// Both cooldowns at once, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cooldown_seconds: Option<u64>,
     /// From one scale-up to the next; 60 s with rules or a load score, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +104,12 @@ pub struct PolicySpec {
     /// What one replica costs an hour, in the same currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_hourly_cost: Option<f64>,
+    /// Metrics of the policy's own, by the names that rules and targets use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, MetricSpec>,
+    /// With a target outside of this system: where a change of the count is posted to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
     /// Whether idleness may set the count to 0.
     #[serde(default)]
     pub scale_to_zero: bool,
@@ -111,6 +134,9 @@ pub struct PolicySpec {
     /// Metrics that are kept near a value.
     #[serde(default)]
     pub targets: Vec<TargetSpec>,
+    /// Replicas before the load that needs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastSpec>,
     /// How far a target's ratio may be from 1.0 without a change.
     #[serde(default)]
     pub tolerance: ToleranceSpec,
@@ -168,6 +194,8 @@ impl PolicySpec {
             scale_down_cooldown: None,
             max_hourly_cost: None,
             replica_hourly_cost: None,
+            metrics: BTreeMap::new(),
+            callback_url: None,
             scale_to_zero: false,
             idle: IdleSpec::default(),
             scale_up_rules: Vec::new(),
@@ -176,6 +204,7 @@ impl PolicySpec {
             schedules: Vec::new(),
             load_score: None,
             targets: Vec::new(),
+            forecast: None,
             tolerance: ToleranceSpec::default(),
             scale_up: ScaleUpSpec::default(),
             scale_down: ScaleDownSpec::default(),

@@ -17,7 +17,7 @@ const ACCEPTED: &str =
     "a length of time such as \"90s\", \"5m\" or \"1h30m\", or a number of seconds, at most 366 days";
 
 /// A length of time. Text such as `5m`, or a number of seconds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Span(pub Duration);
 
 impl Span {

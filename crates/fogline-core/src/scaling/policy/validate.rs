@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{MaxChange, Policy, PolicySpec, RuleSpec, ScheduleSpec, TargetSpec};
+use super::{MaxChange, Policy, PolicySpec, RuleSpec, ScheduleSpec, TargetSpec, source};
 use crate::scaling::policy::OnMissing;
 use crate::scaling::strategy::cron::CronSchedule;
 use crate::spec::{FieldError, MAX_REPLICAS};
@@ -13,14 +13,17 @@ use crate::spec::{FieldError, MAX_REPLICAS};
 /// Targets other than deployments may be larger.
 const MAX_REPLICAS_ELSEWHERE: u32 = 10_000;
 const MAX_LIST: usize = 32;
+const MAX_SPEC_BYTES: usize = 65_536;
+const MAX_CRON_CHARS: usize = 200;
 const MAX_COOLDOWN_S: u64 = 86_400;
 
-struct Check {
+/// The fields at fault so far.
+pub(super) struct Check {
     errors: Vec<FieldError>,
 }
 
 impl Check {
-    fn that(&mut self, holds: bool, field: &str, message: impl FnOnce() -> String, accepted: &str) {
+    pub(super) fn that(&mut self, holds: bool, field: &str, message: impl FnOnce() -> String, accepted: &str) {
         if !holds {
             self.errors.push(FieldError::new(field, message(), accepted));
         }
@@ -35,11 +38,15 @@ impl Check {
     }
 
     fn span(&mut self, field: &str, value: Duration, seconds: RangeInclusive<u64>, accepted: &str) {
-        let fits = (Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end())).contains(&value);
-        self.that(fits, field, || format!("{} is out of range", super::Span(value)), accepted);
+        let fits = Duration::from_secs(*seconds.start())..=Duration::from_secs(*seconds.end());
+        self.duration(field, value, fits, accepted);
     }
 
-    fn metric(&mut self, field: &str, name: &str) {
+    pub(super) fn duration(&mut self, field: &str, value: Duration, fits: RangeInclusive<Duration>, accepted: &str) {
+        self.that(fits.contains(&value), field, || format!("{} is out of range", super::Span(value)), accepted);
+    }
+
+    pub(super) fn metric(&mut self, field: &str, name: &str) {
         let fits = (1..=500).contains(&name.chars().count()) && !name.chars().any(char::is_control);
         self.that(fits, field, || "is no name of a metric".to_owned(), "1 to 500 characters");
     }
@@ -48,8 +55,12 @@ impl Check {
 /// Checks every field, and reads the cron expressions on the way.
 pub(super) fn validate(spec: &PolicySpec) -> Result<Vec<CronSchedule>, Vec<FieldError>> {
     let mut check = Check { errors: Vec::new() };
+    size(&mut check, spec);
     identity(&mut check, spec);
     bounds(&mut check, spec);
+    count(&mut check, "metrics", spec.metrics.len());
+    source::metrics(&mut check, spec);
+    source::callback(&mut check, spec);
     cost(&mut check, spec);
     rules(&mut check, "scale_up_rules", &spec.scale_up_rules, |by| by > 0, "above 0 in an up rule, at most 1000");
     rules(
@@ -64,6 +75,7 @@ pub(super) fn validate(spec: &PolicySpec) -> Result<Vec<CronSchedule>, Vec<Field
     for (index, target) in spec.targets.iter().enumerate() {
         tracking(&mut check, &format!("targets[{index}]"), target);
     }
+    forecast(&mut check, spec);
     idle(&mut check, spec);
     speed(&mut check, spec);
     missing(&mut check, spec);
@@ -77,6 +89,15 @@ pub(super) fn validate(spec: &PolicySpec) -> Result<Vec<CronSchedule>, Vec<Field
 
 fn count(check: &mut Check, field: &str, length: usize) {
     check.that(length <= MAX_LIST, field, || format!("{length} are too many"), "at most 32");
+}
+
+/// It is kept in every version, and its words stand in every decision.
+fn size(check: &mut Check, spec: &PolicySpec) {
+    let text = serde_json::to_string(spec).unwrap_or_default();
+    let most = MAX_SPEC_BYTES;
+    check.that(text.len() <= most, "", || format!("the policy takes {} bytes", text.len()), "at most 65536 bytes");
+    // Databases refuse it in texts.
+    check.that(!text.contains("\\u0000"), "", || "the policy holds a NUL".to_owned(), "text without NUL");
 }
 
 fn identity(check: &mut Check, spec: &PolicySpec) {
@@ -192,6 +213,18 @@ fn tracking(check: &mut Check, field: &str, target: &TargetSpec) {
     check.number(&format!("{field}.panic_threshold_percentage"), percent, 110.0..=1_000.0, "110 to 1000");
 }
 
+fn forecast(check: &mut Check, spec: &PolicySpec) {
+    let Some(forecast) = &spec.forecast else { return };
+    check.metric("forecast.metric", &forecast.metric);
+    check.above_zero("forecast.target", forecast.target);
+    check.span("forecast.season", forecast.season.0, 3_600..=7 * 86_400, "1 h to 7 days");
+    check.span("forecast.look_ahead", forecast.look_ahead.unwrap_or_default().0, 0..=3_600, "0 to 1 h");
+    let fits = forecast.max_error > 0.0 && forecast.max_error <= 100.0;
+    let error = forecast.max_error;
+    let accepted = "percent, above 0 and at most 100";
+    check.that(fits, "forecast.max_error", || format!("{error} is out of range"), accepted);
+}
+
 fn idle(check: &mut Check, spec: &PolicySpec) {
     check.span("idle.idle_period", spec.idle.idle_period.0, 10..=7 * 86_400, "10 s to 7 days");
     count(check, "idle.activation", spec.idle.activation.len());
@@ -261,6 +294,12 @@ fn schedule(check: &mut Check, field: &str, spec: &ScheduleSpec) -> Option<CronS
         check.span(&format!("{field}.duration"), duration.0, 1..=31 * 86_400, "1 s to 31 days");
     }
     check.span(&format!("{field}.catch_up"), spec.catch_up.0, 0..=86_400, "0 to 1 day");
+    let short = spec.cron_expression.len() <= MAX_CRON_CHARS && spec.timezone.len() <= MAX_CRON_CHARS;
+    if !short {
+        let message = format!("takes {} characters", spec.cron_expression.len().max(spec.timezone.len()));
+        check.errors.push(FieldError::new(format!("{field}.cron_expression"), message, "at most 200 characters"));
+        return None;
+    }
     match CronSchedule::read(&spec.cron_expression, &spec.timezone) {
         Ok(cron) => Some(cron),
         Err(error) => {

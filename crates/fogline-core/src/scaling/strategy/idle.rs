@@ -57,6 +57,10 @@ pub(crate) fn look(context: &Context<'_>, memory: &mut PolicyMemory) -> Idleness
             unknown = Some(format!("{} is missing", one.metric));
             continue;
         };
+        if reading.not_applicable {
+            unknown = Some(format!("nobody measures {} of a target without a route", one.metric));
+            continue;
+        }
         let clock = memory.clocks.entry(key(&one.metric, one.activation)).or_default();
         clock.advance(reading, now, |value| value <= one.activation);
         let Some(point) = reading.fresh(now) else {

@@ -19,6 +19,8 @@ use crate::scaling::vote::{StrategyKind, Vote};
 const SATURATED_FOR: Duration = Duration::from_secs(60);
 pub(super) const CPU_CLOCK: &str = "cpu saturated";
 pub(super) const MEMORY_CLOCK: &str = "memory saturated";
+/// More than this no figure of the score counts: a hundred times all there is.
+const MOST_PERCENT: f64 = 10_000.0;
 /// The metrics that make up the score.
 pub(super) const METRICS: [&str; 4] =
     [builtin::CPU_PERCENT, builtin::MEMORY_PERCENT, builtin::REQUEST_RATE, builtin::ERROR_RATE];
@@ -40,11 +42,13 @@ impl LoadScore {
     /// Weighs the figures: percent, percent, requests a second, percent.
     #[must_use]
     pub fn new(cpu: f64, memory: f64, request_rate: f64, error_rate: f64, target_request_rate: f64) -> Self {
+        // Anybody may have measured them: a figure below nothing would hide another, and one beyond all bounds the rest.
+        let percent = |value: f64| value.clamp(0.0, MOST_PERCENT);
         Self {
-            cpu: 0.40 * cpu,
-            memory: 0.30 * memory,
-            requests: 0.20 * (request_rate / target_request_rate * 100.0).min(100.0),
-            errors: 0.10 * error_rate,
+            cpu: 0.40 * percent(cpu),
+            memory: 0.30 * percent(memory),
+            requests: 0.20 * (request_rate / target_request_rate * 100.0).clamp(0.0, 100.0),
+            errors: 0.10 * percent(error_rate),
         }
     }
 

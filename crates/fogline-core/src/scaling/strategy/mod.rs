@@ -3,6 +3,7 @@
 //! A strategy reads the inputs and its own memory and votes. Must never see another strategy's vote, or set the count.
 
 pub(crate) mod cron;
+mod forecast;
 pub(crate) mod idle;
 mod load_score;
 mod rules;
@@ -12,10 +13,10 @@ mod target;
 use std::collections::BTreeSet;
 
 use super::inputs::Inputs;
-use super::policy::{LoadScoreSpec, Policy, PolicySpec, TargetSpec};
+use super::policy::{ForecastSpec, LoadScoreSpec, Policy, PolicySpec, TargetSpec};
 use super::sample::Sample;
 use super::state::{PolicyMemory, PolicyRecent};
-use super::vote::{StrategyKind, Vote};
+use super::vote::{Ballot, StrategyKind, Vote};
 use crate::time::Timestamp;
 
 pub use load_score::LoadScore;
@@ -60,6 +61,9 @@ impl Context<'_> {
 
 /// A figure with at most two places after the point.
 pub(crate) fn shown(value: f64) -> String {
+    if value.abs() >= 1e15 {
+        return format!("{value:e}");
+    }
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -81,6 +85,7 @@ enum Strategy<'a> {
     Rules,
     LoadScore(&'a LoadScoreSpec),
     Target(&'a TargetSpec),
+    Forecast(&'a ForecastSpec),
 }
 
 impl Strategy<'_> {
@@ -89,6 +94,7 @@ impl Strategy<'_> {
             Self::Rules => StrategyKind::Rules,
             Self::LoadScore(_) => StrategyKind::LoadScore,
             Self::Target(_) => StrategyKind::Target,
+            Self::Forecast(_) => StrategyKind::Forecast,
         }
     }
 
@@ -97,6 +103,7 @@ impl Strategy<'_> {
             Self::Rules => rules::vote(context, memory),
             Self::LoadScore(spec) => load_score::vote(context, spec, memory),
             Self::Target(spec) => target::vote(context, spec, memory, recent),
+            Self::Forecast(spec) => forecast::vote(context, spec),
         }
     }
 }
@@ -105,7 +112,8 @@ fn strategies(spec: &PolicySpec) -> impl Iterator<Item = Strategy<'_>> {
     let rules = !spec.scale_up_rules.is_empty() || !spec.scale_down_rules.is_empty();
     let rules = rules.then_some(Strategy::Rules);
     let score = spec.load_score.as_ref().map(Strategy::LoadScore);
-    rules.into_iter().chain(score).chain(spec.targets.iter().map(Strategy::Target))
+    let forecast = spec.forecast.as_ref().map(Strategy::Forecast);
+    rules.into_iter().chain(score).chain(spec.targets.iter().map(Strategy::Target)).chain(forecast)
 }
 
 /// The votes of a policy's metric strategies. A target that sleeps has no load to speak of: they abstain.
@@ -116,9 +124,33 @@ pub(crate) fn votes(context: &Context<'_>, memory: &mut PolicyMemory, recent: &m
             if asleep {
                 return Vote::new(context.policy.id(), strategy.kind(), "the target sleeps");
             }
-            strategy.vote(context, memory, recent)
+            covered(context, &strategy, strategy.vote(context, memory, recent))
         })
         .collect()
+}
+
+/// Guard: a mean over some of the replicas is no reason to go down. Target tracking reckons with the others itself.
+fn covered(context: &Context<'_>, strategy: &Strategy<'_>, mut vote: Vote) -> Vote {
+    let mut names = BTreeSet::new();
+    match strategy {
+        Strategy::Rules => {
+            names.extend(context.policy.spec().scale_down_rules.iter().map(|rule| rule.metric.as_str()));
+        }
+        Strategy::LoadScore(_) => names.extend(load_score::METRICS),
+        Strategy::Target(_) | Strategy::Forecast(_) => return vote,
+    }
+    if !matches!(vote.down, Ballot::Count(_)) {
+        return vote;
+    }
+    let missing = |name: &&str| {
+        let coverage = context.inputs.readings.get(*name).and_then(|reading| reading.coverage);
+        coverage.is_some_and(|coverage| coverage.missing > 0)
+    };
+    if let Some(name) = names.into_iter().find(missing) {
+        vote.down = Ballot::NoData;
+        vote.why = format!("{}, but not every ready replica has given {name}", vote.why);
+    }
+    vote
 }
 
 /// Forgets the clocks and windows of conditions that the policy does not name any more.

@@ -58,13 +58,22 @@ fn tracked(context: &Context<'_>, spec: &TargetSpec, value: f64, vote: Vote) -> 
             Covered::Desired { ratio, desired } => (ratio, desired),
             Covered::Turns => {
                 let why = format!(
-                    "{} is {shown}, target {}, but {} replicas without a sample could turn that round",
-                    spec.metric, spec.target, coverage.missing
+                    "{} is {shown}, target {}, but replicas that are not heard of could turn that round ({} without a \
+                     sample, {} not ready yet)",
+                    spec.metric, spec.target, coverage.missing, coverage.not_ready
                 );
                 return Vote { why, ..vote }.holding();
             }
         },
     };
+    let against = (ratio > 1.0 && desired < replicas.current) || (ratio < 1.0 && desired > replicas.current);
+    if spec.kind() == TargetType::Value && against {
+        let why = format!(
+            "{} is {shown}, target {}, but only {} of {} replicas are ready",
+            spec.metric, spec.target, replicas.ready, replicas.current
+        );
+        return Vote { why, ..vote }.holding();
+    }
     if spec.kind() == TargetType::Value && replicas.ready == 0 {
         return Vote { why: format!("{} is {shown}, but no replica is ready", spec.metric), ..vote }.holding();
     }

@@ -27,6 +27,9 @@ fn the_weights_are_forty_thirty_twenty_ten() {
         ((100.0, 100.0, 2_000.0, 100.0), 100.0),
         ((300.0, 100.0, 1_000.0, 100.0), 100.0),
         ((0.0, 0.0, 0.0, 0.0), 0.0),
+        // What nobody can have measured hides nothing, and is a number all the same.
+        ((-1e300, 100.0, -5.0, 0.0), 30.0),
+        ((f64::MAX, f64::MAX, f64::MAX, f64::MAX), 100.0),
     ] {
         let total = LoadScore::new(cpu, memory, requests, errors, 1_000.0).total();
         assert!((total - score).abs() < 1e-9, "{cpu} {memory} {requests} {errors}: {total}, not {score}");

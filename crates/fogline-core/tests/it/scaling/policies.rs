@@ -146,6 +146,11 @@ fn every_field_at_fault_is_named_with_what_would_do() {
             schedule("cron_expression: \"0 8 * * *\", desired_replicas: 1, timezone: Europe/Budapset"),
             &["schedules[0].timezone: \"Europe/Budapset\" is no time zone", "Europe/Budapest"],
         ),
+        (
+            schedule(&format!("cron_expression: \"0 {}8 * * *\", desired_replicas: 1", "8,".repeat(200))),
+            &["schedules[0].cron_expression: takes", "at most 200 characters"],
+        ),
+        ("target_id: \"a\\0b\"\n".to_owned(), &["the policy holds a NUL"]),
         ("load_score: {target_cpu_percent: 101}\n".to_owned(), &["load_score.target_cpu_percent: 101 is out of range"]),
         (
             "load_score: {scale_up_threshold: 30, scale_down_threshold: 80}\n".to_owned(),

@@ -35,6 +35,10 @@ pub struct Body<T> {
     pub key: Option<IdempotencyKey>,
 }
 
+/// The body of a question, which may be left out; `{}` is taken for none.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
 /// A change without a body; `{}` is taken for none.
 #[derive(Debug)]
 pub struct NoBody {
@@ -60,11 +64,19 @@ impl FromRequest<App> for NoBody {
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
         let (parts, bytes) = read(request, app.shared.config.max_body_bytes).await?;
-        let text = bytes.trim_ascii();
-        if !(text.is_empty() || text.starts_with(b"{") && text[1..].trim_ascii_start() == b"}") {
+        if !is_none(&bytes) {
             return Err(ApiError::field("body", "is not empty, and this call takes none", "no body, or {}"));
         }
         Ok(Self { key: idempotency_key(&app.fingerprints, &parts, b"")? })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
+        let (_, bytes) = read(request, app.shared.config.max_body_bytes).await?;
+        if is_none(&bytes) { Ok(Self(None)) } else { parse(&bytes).map(|value| Self(Some(value))) }
     }
 }
 
@@ -75,6 +87,12 @@ impl<T: DeserializeOwned> FromRequest<App> for OpenBody<T> {
         let (_, bytes) = read(request, MAX_OPEN_BODY_BYTES).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// Whether there is nothing, or an object without fields.
+fn is_none(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii();
+    text.is_empty() || text.starts_with(b"{") && text[1..].trim_ascii_start() == b"}"
 }
 
 async fn read(request: Request, most: usize) -> ApiResult<(Parts, Bytes)> {

@@ -71,6 +71,12 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
+    /// Whether they may change anything at all.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.user.role != Role::Viewer
+    }
+
     /// Whose objects they may see: their own, or everybody's.
     #[must_use]
     pub fn sees(&self) -> Option<UserId> {

@@ -31,15 +31,41 @@ pub(crate) fn field_error(path: &str, error: &str) -> FieldError {
     }
 }
 
+/// Fields of any body that are objects, wherever in it they stand.
+const OBJECTS: [&str; 14] = [
+    "resources",
+    "health",
+    "placement",
+    "idle",
+    "load_score",
+    "tolerance",
+    "scale_up",
+    "scale_down",
+    "max_change",
+    "fallback",
+    "forecast",
+    "policy",
+    "recorded",
+    "values",
+];
+
 /// Serde takes a list for a struct, value by value in the order of the fields. Nobody means that: names the first field
-/// of a spec that is a list where an object belongs.
-pub(crate) fn list_for_object(spec: &serde_json::Value) -> Option<FieldError> {
-    let plain = ["resources", "health", "placement"].into_iter().find(|field| spec[field].is_array());
-    let constraints = spec["placement"]["constraints"].as_array().into_iter().flatten();
-    let inside = constraints.enumerate().find(|(_, one)| one.is_array());
-    let field =
-        plain.map(ToOwned::to_owned).or_else(|| inside.map(|(at, _)| format!("placement.constraints[{at}]")))?;
-    Some(FieldError::new(field, "is a list", "an object"))
+/// of a body that is a list where an object belongs. No list of ours holds lists.
+pub(crate) fn list_for_object(body: &serde_json::Value) -> Option<FieldError> {
+    fn find(at: &str, value: &serde_json::Value) -> Option<String> {
+        match value {
+            serde_json::Value::Object(fields) => fields.iter().find_map(|(name, inner)| {
+                let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                if inner.is_array() && OBJECTS.contains(&name.as_str()) { Some(at) } else { find(&at, inner) }
+            }),
+            serde_json::Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
+                let at = format!("{at}[{index}]");
+                if item.is_array() { Some(at) } else { find(&at, item) }
+            }),
+            _ => None,
+        }
+    }
+    find("", body).map(|field| FieldError::new(cut(&field), "is a list", "an object"))
 }
 
 /// `text` is what axum says of a query string: the parameter, a colon, and what serde says.

@@ -32,7 +32,7 @@ impl FromRequestParts<App> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let Path(id) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| unreadable(parts))?;
-        Ok(Self(id))
+        if id.chars().any(char::is_control) { Err(unreadable(parts)) } else { Ok(Self(id)) }
     }
 }
 
@@ -42,7 +42,8 @@ impl FromRequestParts<App> for PathIds {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
         let ids = Path::<(String, String)>::from_request_parts(parts, app).await;
         let Path((id, replica)) = ids.map_err(|_| unreadable(parts))?;
-        Ok(Self(id, replica))
+        let nameless = id.chars().chain(replica.chars()).any(char::is_control);
+        if nameless { Err(unreadable(parts)) } else { Ok(Self(id, replica)) }
     }
 }
 
@@ -51,7 +52,7 @@ pub fn canonical_id<T: FromStr + Display>(text: &str) -> Option<T> {
     text.parse::<T>().ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
 }
 
-/// No id or name is written in bytes that are no UTF-8.
+/// No id or name is written in bytes that are no UTF-8, or has control characters.
 fn unreadable(parts: &Parts) -> ApiError {
     ApiError::not_found("path", parts.uri.path())
 }

@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use fogline_api::http::{Problem, ProblemKind, ReadyResponse, ServerRole};
+use fogline_api::http::{Problem, ProblemKind, ReadyResponse, ScalingEngineState, ScalingEngineStatus, ServerRole};
+use fogline_core::time::Timestamp;
 use fogline_store::PageRequest;
 
 use crate::http::app::App;
 use crate::http::problem::{ApiError, ApiResult};
 use crate::leadership::Role;
+use crate::scaling::ScalerHealth;
 
 /// Whether requests can be answered, and what this server is among those that share its database.
 #[utoipa::path(
@@ -40,5 +42,22 @@ pub async fn handler(State(app): State<App>) -> ApiResult<Json<ReadyResponse>> {
         }
     };
     let (status, database) = ("ready".to_owned(), "reached".to_owned());
-    Ok(Json(ReadyResponse { status, role, leader, epoch, database, lost: shared.witness.lost() }))
+    let scaling = shared.scaler().map(|scaler| scaling(&scaler.health(), shared.clock.now()));
+    Ok(Json(ReadyResponse { status, role, leader, epoch, database, lost: shared.witness.lost(), scaling }))
+}
+
+fn scaling(health: &ScalerHealth, now: Timestamp) -> ScalingEngineState {
+    let status = match (health.running, health.is_well(now)) {
+        (false, _) => ScalingEngineStatus::Stopped,
+        (true, false) => ScalingEngineStatus::Late,
+        (true, true) => ScalingEngineStatus::Running,
+    };
+    ScalingEngineState {
+        status,
+        last_round_at: health.last_round,
+        lag_ms: u64::try_from(health.lag.as_millis()).unwrap_or(u64::MAX),
+        targets: health.targets as u64,
+        sources: health.sources as u64,
+        failing_sources: health.failing_sources as u64,
+    }
 }

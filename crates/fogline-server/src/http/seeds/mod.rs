@@ -4,5 +4,6 @@ pub mod delete;
 pub mod deploy;
 pub mod list;
 pub mod login;
+pub mod proxy_scaling;
 pub mod scale;
 pub mod status;

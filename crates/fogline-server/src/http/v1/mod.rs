@@ -4,5 +4,7 @@ pub mod audit;
 pub mod auth;
 pub mod deployments;
 pub mod events;
+pub mod metrics;
 pub mod nodes;
+pub mod scaling;
 pub mod users;

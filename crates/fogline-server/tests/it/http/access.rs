@@ -22,6 +22,22 @@ fn body_of(name: &str, deployment: &str) -> String {
         "createUser" => json!({"username": "eve", "password": PASSWORD}).to_string(),
         "patchUser" => json!({"role": "admin"}).to_string(),
         "patchNode" => json!({"cordoned": true}).to_string(),
+        "createPolicy" => policy("brand-new", deployment).to_string(),
+        "replacePolicy" => policy("renamed", deployment).to_string(),
+        "patchPolicy" => json!({"max_replicas": 7}).to_string(),
+        "pausePolicy" => json!({"for": "1h"}).to_string(),
+        "backtestPolicy" => json!({
+            "policy": policy("tried", deployment), "capacity": 10,
+            "series": [{"at": "2026-01-28T08:00:00Z", "values": {"a": 1}}, {"at": "2026-01-28T08:01:00Z", "values": {"a": 2}}],
+        })
+        .to_string(),
+        "pushMetrics" => json!({"samples": [{"deployment": deployment, "metric": "queue", "value": 5}]}).to_string(),
+        "recordProxyMetrics" => json!({
+            "cpuPercent": 50, "memoryPercent": 50, "requestRate": 10, "averageLatencyMs": 5, "errorRate": 0,
+        })
+        .to_string(),
+        "executeProxyScaling" => json!({"newReplicaCount": 2, "reason": "more"}).to_string(),
+        "completeProxyEvent" => json!({"status": "completed"}).to_string(),
         "execInReplica" => json!({"command": ["true"]}).to_string(),
         "changePassword" => json!({"current_password": PASSWORD, "new_password": "another password"}).to_string(),
         _ => String::new(),
@@ -30,27 +46,44 @@ fn body_of(name: &str, deployment: &str) -> String {
 
 /// Requests that ask for something and leave everything as it is, whatever their method.
 fn only_looks(method: &str, name: &str) -> bool {
-    method == "GET" || name == "explainSpec"
+    method == "GET" || ["explainSpec", "evaluatePolicy", "evaluateProxy"].contains(&name)
 }
 
-fn is_about_a_deployment(path: &str) -> bool {
-    path.starts_with("/api/v1/deployments/{id}") || (path.starts_with("/api/deployment/") && path.contains("{id}"))
+fn is_about_an_object(path: &str) -> bool {
+    path.starts_with("/api/v1/deployments/{id}")
+        || (path.starts_with("/api/deployment/") && path.contains("{id}"))
+        || path.starts_with("/api/v1/scaling/policies/{id}")
+        || (path.contains("{proxyId}") && !is_for_administrators("GET", path))
+        || path == "/api/v1/metrics"
 }
 
 fn is_for_administrators(method: &str, path: &str) -> bool {
     path.starts_with("/api/v1/users")
         || path.starts_with("/api/v1/audit")
         || (path.starts_with("/api/v1/nodes") && method != "GET")
+        || path.starts_with("/proxy/scaling/policies")
 }
 
-fn filled(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{replica}", NOBODY)
+/// A policy that leaves a deployment as it is.
+fn policy(name: &str, deployment: &str) -> Value {
+    json!({"name": name, "target_type": "deployment", "target_id": deployment, "min_replicas": 1, "max_replicas": 5})
+}
+
+/// The path of a request about `deployment`, or about `policy` where it is about a policy.
+fn filled(method: &str, path: &str, deployment: &str, policy: &str) -> String {
+    let id = if path.starts_with("/api/v1/scaling/policies") { policy } else { deployment };
+    let query =
+        if method == "GET" && path == "/api/v1/metrics" { format!("?target=deployment:{id}") } else { String::new() };
+    let filled =
+        path.replace("{id}", id).replace("{proxyId}", id).replace("{replica}", NOBODY).replace("{eventId}", NOBODY);
+    format!("{filled}{query}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_answers_a_caller_without_a_valid_token() {
     let api = Api::with_nodes(1).await;
     let mine = api.deploy(&api.admin, "mine", 1).await;
+    let policy = api.policy(&api.admin, policy("mine", "mine")).await;
     let key = api.shared().jwt_key.expose_secret();
     let me = api.get("/api/v1/auth/me", &api.admin).await.ok(200);
     let user: UserId = me["id"].as_str().expect("an id").parse().expect("an id");
@@ -98,7 +131,8 @@ async fn no_route_answers_a_caller_without_a_valid_token() {
             continue;
         }
         for (what, token) in &tokens {
-            let answer = api.call(&method, &filled(&path, &mine), token.as_deref(), &body_of(&name, "mine")).await;
+            let path = filled(&method, &path, &mine, &policy);
+            let answer = api.call(&method, &path, token.as_deref(), &body_of(&name, "mine")).await;
             answer.problem_of(&format!("{method} {path} with {what}"), 401, "not-authenticated");
             assert!(answer.header("www-authenticate").starts_with("Bearer"), "{method} {path}");
         }
@@ -117,6 +151,8 @@ async fn a_viewer_looks_and_changes_nothing() {
     let vera = api.user("vera", "user").await;
     let own = api.deploy(&vera, "own", 1).await;
     let others = api.deploy(&api.admin, "own", 1).await;
+    let own_policy = api.policy(&vera, policy("own", "own")).await;
+    let others_policy = api.policy(&api.admin, policy("others", &others)).await;
     api.call("PATCH", "/api/v1/users/vera", Some(&api.admin), r#"{"role":"viewer"}"#).await.ok(200);
     api.get("/api/v1/auth/me", &vera).await.problem(401, "not-authenticated");
     let vera = api.login("vera", PASSWORD).await;
@@ -126,16 +162,20 @@ async fn a_viewer_looks_and_changes_nothing() {
             continue;
         }
         let asked = format!("{method} {path}");
-        let answer = api.call(&method, &filled(&path, &own), Some(&vera), &body_of(&name, "own")).await;
-        if is_for_administrators(&method, &path) || !only_looks(&method, &name) {
+        let filled_path = filled(&method, &path, &own, &own_policy);
+        let answer = api.call(&method, &filled_path, Some(&vera), &body_of(&name, "own")).await;
+        if name == "completeProxyEvent" {
+            answer.problem_of(&asked, 404, "not-found");
+        } else if is_for_administrators(&method, &path) || !only_looks(&method, &name) {
             answer.problem_of(&asked, 403, "forbidden");
-        } else if name.contains("Log") || path.starts_with("/api/v1/nodes/") {
+        } else if name.contains("Log") || path.starts_with("/api/v1/nodes/") || name == "proxyMetrics" {
             assert!(matches!(answer.status, 404 | 503), "{asked}: {}", answer.text);
         } else {
             assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
         }
-        if is_about_a_deployment(&path) {
-            let answer = api.call(&method, &filled(&path, &others), Some(&vera), &body_of(&name, "own")).await;
+        if is_about_an_object(&path) && name != "pushMetrics" {
+            let path = filled(&method, &path, &others, &others_policy);
+            let answer = api.call(&method, &path, Some(&vera), &body_of(&name, "own")).await;
             answer.problem_of(&asked, 404, "not-found");
         }
     }
@@ -150,22 +190,35 @@ async fn a_user_is_no_administrator_and_sees_nothing_of_others() {
     let hers = api.deploy(&alice, "secret-of-alice", 1).await;
     api.run(&hers).await;
     api.deploy(&bob, "bobs", 1).await;
+    let policy = api.policy(&alice, policy("policy-of-alice", &hers)).await;
     let before = api.everything().await;
     for (method, path, name, needs_login) in operations() {
         let asked = format!("{method} {path}");
         if needs_login && is_for_administrators(&method, &path) {
-            let answer = api.call(&method, &filled(&path, "node-01"), Some(&bob), &body_of(&name, "")).await;
+            let path = filled(&method, &path, "node-01", NOBODY);
+            let answer = api.call(&method, &path, Some(&bob), &body_of(&name, "")).await;
             answer.problem_of(&asked, 403, "forbidden");
         }
-        if is_about_a_deployment(&path) {
-            let body = body_of(&name, "secret-of-alice");
-            let others = api.call(&method, &filled(&path, &hers), Some(&bob), &body).await;
+        if name == "pushMetrics" {
+            // What it is about is in the body, and the answer names the field there.
+            for meant in [hers.as_str(), NOBODY, "secret-of-alice"] {
+                let answer = api.call(&method, &path, Some(&bob), &body_of(&name, meant)).await;
+                assert_eq!(answer.problem_of(&asked, 400, "invalid-request"), ["samples[0].deployment"], "{meant}");
+                assert!(!answer.text.contains(meant), "{}", answer.text);
+            }
+        } else if is_about_an_object(&path) {
+            let (body, call) = (body_of(&name, "secret-of-alice"), async |id: &str, policy: &str, body: &str| {
+                api.call(&method, &filled(&method, &path, id, policy), Some(&bob), body).await
+            });
+            let others = call(&hers, &policy, &body).await;
             others.problem_of(&asked, 404, "not-found");
-            let nobodys = api.call(&method, &filled(&path, NOBODY), Some(&bob), &body).await;
-            let said = |answer: &Value, id: &str| answer["detail"].as_str().expect("text").replace(id, "ID");
-            assert_eq!(said(&others.json, &hers), said(&nobodys.json, NOBODY), "{asked}: they must look alike");
-            let named = api.call(&method, &filled(&path, "secret-of-alice"), Some(&bob), &body).await;
-            named.problem_of(&asked, 404, "not-found");
+            let nobodys = call(NOBODY, NOBODY, &body).await;
+            let said = |answer: &Value| {
+                let text = answer["detail"].as_str().expect("text");
+                [&hers, &policy, NOBODY].iter().fold(text.to_owned(), |text, id| text.replace(*id, "ID"))
+            };
+            assert_eq!(said(&others.json), said(&nobodys.json), "{asked}: they must look alike");
+            call("secret-of-alice", "policy-of-alice", &body).await.problem_of(&asked, 404, "not-found");
         }
     }
     let replicas = api.get(&format!("/api/v1/deployments/{hers}/replicas"), &alice).await.ok(200);
@@ -178,10 +231,14 @@ async fn a_user_is_no_administrator_and_sees_nothing_of_others() {
         "/api/deployment/list",
         "/api/v1/deployments?name=secret-of-alice",
         "/api/v1/nodes",
+        "/api/v1/scaling/policies",
+        "/api/v1/scaling/policies?name=policy-of-alice",
+        "/api/v1/scaling/history",
         "/metrics",
     ] {
         let text = api.get(path, &bob).await.text;
         assert!(!text.contains("secret-of-alice") && !text.contains(&hers), "{path}: {text}");
+        assert!(!text.contains(&policy), "{path}: {text}");
     }
     assert_eq!(api.everything().await, before);
     api.stop().await;

@@ -111,6 +111,11 @@ async fn send(router: Router, request: Request<Body>) -> Answer {
 
 impl Api {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than most tests need.
+    pub async fn with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut config = ServerConfig::new(directory.path().join("data"));
         config.listen = ([127, 0, 0, 1], 0).into();
@@ -118,6 +123,7 @@ impl Api {
         config.admin_password = Some(ADMIN_PASSWORD.into());
         // Nobody sends heartbeats here.
         config.settings.node_timeout = Duration::from_secs(3_600);
+        change(&mut config);
         let stop = CancellationToken::new();
         let running = start(config, stop.clone()).await.expect("it starts");
         let router = http::router(Arc::clone(running.shared()));
@@ -129,6 +135,12 @@ impl Api {
     /// With nodes of 4 cores, 8 GB and 100 GB each.
     pub async fn with_nodes(count: u32) -> Self {
         let api = Self::new().await;
+        api.declare_nodes(count).await;
+        api
+    }
+
+    /// Adds such nodes.
+    pub async fn declare_nodes(&self, count: u32) {
         let capacity = Resources { cpu_millis: CpuMillis(4_000), memory_mb: 8_192, gpu_units: 0, storage_gb: 100 };
         let nodes = (1..=count).map(|n| NodeDeclaration {
             name: format!("node-{n:02}"),
@@ -138,8 +150,7 @@ impl Api {
             runtimes: Runtimes::of(&[Runtime::Process]),
             labels: [("disk".to_owned(), "ssd".to_owned())].into(),
         });
-        api.agent(Command::DeclareNodes { nodes: nodes.collect() }).await;
-        api
+        self.agent(Command::DeclareNodes { nodes: nodes.collect() }).await;
     }
 
     /// Over the network, as the holder of this token.
@@ -219,6 +230,12 @@ impl Api {
         self.shared().writer.submit(command::Request::agent(command)).await.expect("accepted").outcome
     }
 
+    /// A new policy's id.
+    pub async fn policy(&self, token: &str, spec: Value) -> String {
+        let answer = self.post("/api/v1/scaling/policies", token, spec).await.ok(201);
+        answer["id"].as_str().expect("an id").to_owned()
+    }
+
     /// The agents say that every replica that should run runs, and that every other one is gone.
     pub async fn run(&self, id: &str) {
         let id: DeploymentId = id.parse().expect("an id");
@@ -256,7 +273,7 @@ impl Api {
             }
         }
         all.push(deployments);
-        for list in ["/api/v1/users", "/api/v1/nodes"] {
+        for list in ["/api/v1/users", "/api/v1/nodes", "/api/v1/scaling/policies", "/api/v1/scaling/history"] {
             all.push(self.get(list, &self.admin).await.ok(200));
         }
         all

@@ -120,9 +120,23 @@ fn rows(mine: &'static str) -> Vec<Row> {
         }
     }
     let huge = format!("{{\"name\":\"{}\"}}", "a".repeat(1024 * 1024));
-    for (method, path) in
-        [("POST", "/api/v1/deployments"), ("POST", "/api/deployment/deploy"), ("PUT", mine), ("PATCH", mine)]
-    {
+    for (method, path) in [
+        ("POST", "/api/v1/deployments"),
+        ("POST", "/api/deployment/deploy"),
+        ("PUT", mine),
+        ("PATCH", mine),
+        ("POST", "/api/v1/scaling/policies"),
+        ("PUT", "/api/v1/scaling/policies/taken"),
+        ("PATCH", "/api/v1/scaling/policies/taken"),
+        ("POST", "/api/v1/scaling/policies/taken/pause"),
+        ("POST", "/api/v1/scaling/policies/taken/evaluate"),
+        ("POST", "/api/v1/scaling/backtest"),
+        ("POST", "/api/v1/metrics"),
+        ("POST", "/proxy/scaling/policies/taken"),
+        ("POST", "/proxy/scaling/metrics/taken"),
+        ("POST", "/proxy/scaling/evaluate/taken"),
+        ("POST", "/proxy/scaling/execute/taken"),
+    ] {
         rows.push((method, path, huge.clone(), 413, "too-large", ""));
     }
     rows.push(("POST", "/api/auth/login", huge, 413, "too-large", ""));
@@ -173,7 +187,19 @@ fn rows(mine: &'static str) -> Vec<Row> {
     rows.push(("DELETE", "/api/v1/users/admin", String::new(), 409, "last-administrator", ""));
     rows.push(("PATCH", "/api/v1/nodes/node-01", r#"{"capacity":{}}"#.to_owned(), 400, invalid, "capacity"));
     rows.push(("PATCH", "/api/v1/nodes/node-01", r#"{"cordoned":"yes"}"#.to_owned(), 400, invalid, "cordoned"));
-    for path in ["/api/v1/deployments", "/api/v1/users", "/api/v1/nodes", "/api/v1/audit", "/api/deployment/list"] {
+    rows.extend(scaling());
+    for path in [
+        "/api/v1/deployments",
+        "/api/v1/users",
+        "/api/v1/nodes",
+        "/api/v1/audit",
+        "/api/deployment/list",
+        "/api/v1/scaling/policies",
+        "/api/v1/scaling/policies/taken/versions",
+        "/api/v1/scaling/policies/taken/decisions",
+        "/api/v1/scaling/history",
+        "/api/v1/deployments/taken/decisions",
+    ] {
         for (query, field) in
             [("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor")]
         {
@@ -205,10 +231,197 @@ fn rows(mine: &'static str) -> Vec<Row> {
     rows
 }
 
+/// What scaling refuses, in both of its views.
+fn scaling() -> Vec<Row> {
+    let invalid = "invalid-request";
+    let mut rows: Vec<Row> = Vec::new();
+    let policy = |more: Value| {
+        let mut policy = json!({"name": "new", "target_type": "deployment", "target_id": "taken"});
+        policy.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        policy.to_string()
+    };
+    let rule = |field: &str, value: Value| {
+        let mut rule = json!({"metric": "m", "operator": "gt", "threshold": 1, "duration": "1m", "scale_by": 1});
+        rule[field] = value;
+        policy(json!({"scale_up_rules": [rule]}))
+    };
+    for (body, field) in [
+        (policy(json!({"min_replicas": 0})), "min_replicas"),
+        (policy(json!({"min_replicas": -1})), "min_replicas"),
+        (policy(json!({"min_replicas": "1"})), "min_replicas"),
+        (policy(json!({"min_replicas": 5, "max_replicas": 2})), "max_replicas"),
+        (policy(json!({"max_replicas": 101})), "max_replicas"),
+        (policy(json!({"max_replicas": u64::MAX})), "max_replicas"),
+        (policy(json!({"cooldown_seconds": 90_000})), "cooldown_seconds"),
+        (policy(json!({"cooldown_seconds": "5m"})), "cooldown_seconds"),
+        (policy(json!({"scale_up_cooldown": "soon"})), "scale_up_cooldown"),
+        (policy(json!({"scale_to_zero": "no"})), "scale_to_zero"),
+        (policy(json!({"name": "two words"})), "name"),
+        (policy(json!({"name": "<script>"})), "name"),
+        (policy(json!({"target_id": "nothing"})), "target_id"),
+        (policy(json!({"target_type": "a b"})), "target_type"),
+        (rule("operator", json!("ge")), "scale_up_rules[0].operator"),
+        (rule("threshold", json!(-1)), "scale_up_rules[0].threshold"),
+        (rule("threshold", json!(null)), "scale_up_rules[0].threshold"),
+        (rule("duration", json!("5 minutes")), "scale_up_rules[0].duration"),
+        (rule("duration", json!(-5)), "scale_up_rules[0].duration"),
+        (rule("scale_by", json!(0)), "scale_up_rules[0].scale_by"),
+        (rule("scale_by", json!(-1)), "scale_up_rules[0].scale_by"),
+        (rule("metric", json!("")), "scale_up_rules[0].metric"),
+        (rule("id", json!("x")), "scale_up_rules[0].id"),
+        (policy(json!({"scale_up_rules": [["m", "gt", 1, "1m", 1]]})), "scale_up_rules[0]"),
+        (policy(json!({"scale_up_rules": {}})), "scale_up_rules"),
+        (policy(json!({"load_score": [80, 30]})), "load_score"),
+        (policy(json!({"load_score": {"scale_up_threshold": 20}})), "load_score.scale_down_threshold"),
+        (
+            policy(json!({"schedules": [{"cron_expression": "99 * * * *", "desired_replicas": 1}]})),
+            "schedules[0].cron_expression",
+        ),
+        (
+            policy(json!({"schedules": [{"cron_expression": "0 8 * * *", "desired_replicas": 1, "timezone": "Mars"}]})),
+            "schedules[0].timezone",
+        ),
+        (policy(json!({"callback_url": "http://127.0.0.1:9/"})), "callback_url"),
+        (
+            policy(
+                json!({"metrics": {"m": {"source": "http_json", "url": "http://169.254.169.254/x", "pointer": "/a"}}}),
+            ),
+            "metrics.m.url",
+        ),
+        (
+            policy(json!({"metrics": {"m": {"source": "http_json", "url": "file:///etc/passwd", "pointer": "/a"}}})),
+            "metrics.m.url",
+        ),
+        (
+            policy(json!({"metrics": {"m": {"source": "postgresql", "connection": "none", "query": "SELECT 1"}}})),
+            "metrics.m.connection",
+        ),
+        // Fields that are not the caller's to set.
+        (policy(json!({"id": "00000000-0000-7000-8000-000000000000"})), "id"),
+        (policy(json!({"user_id": "00000000-0000-7000-8000-000000000000"})), "user_id"),
+        (policy(json!({"version": 7})), "version"),
+        (policy(json!({"resolved_target": "deployment:x"})), "resolved_target"),
+        (policy(json!({"paused_until": "2030-01-01T00:00:00Z"})), "paused_until"),
+        (policy(json!({"created_at": "2030-01-01T00:00:00Z"})), "created_at"),
+        ("[]".to_owned(), "body"),
+        ("null".to_owned(), "body"),
+    ] {
+        rows.push(("POST", "/api/v1/scaling/policies", body.clone(), 400, invalid, field));
+        rows.push(("PUT", "/api/v1/scaling/policies/taken", body, 400, invalid, field));
+    }
+    for (path, body, field) in [
+        ("/api/v1/scaling/policies/taken/pause", json!({}), "for"),
+        ("/api/v1/scaling/policies/taken/pause", json!({"for": "0s"}), "for"),
+        ("/api/v1/scaling/policies/taken/pause", json!({"for": "2h", "until": "2030-01-01T00:00:00Z"}), "until"),
+        ("/api/v1/scaling/policies/taken/pause", json!({"until": "2000-01-01T00:00:00Z"}), "until"),
+        ("/api/v1/scaling/policies/taken/pause", json!({"minutes": 5}), "minutes"),
+        ("/api/v1/scaling/policies/taken/evaluate", json!({"name": "x"}), "target_type"),
+        ("/api/v1/scaling/policies/taken/evaluate", json!({"name": "x", "target_type": "other"}), "target_id"),
+        ("/api/v1/scaling/backtest", json!({}), "policy"),
+        ("/api/v1/scaling/backtest", json!({"policy_id": "taken"}), "series"),
+        ("/api/v1/scaling/backtest", json!({"policy_id": "taken", "recorded": {}}), "recorded"),
+        ("/api/v1/scaling/backtest", json!({"policy_id": "taken", "recorded": {"step": "1s"}}), "recorded.step"),
+        ("/api/v1/scaling/backtest", json!({"policy_id": "taken", "series": []}), "series"),
+        ("/api/v1/scaling/backtest", json!({"policy_id": "taken", "series": [], "interval": "0s"}), "interval"),
+        ("/api/v1/metrics", json!({}), "samples"),
+        ("/api/v1/metrics", json!({"samples": []}), "samples"),
+        ("/api/v1/metrics", json!({"samples": [["taken", null, "a", 1]]}), "samples[0]"),
+        ("/api/v1/metrics", json!({"samples": [{"metric": "a", "value": 1}]}), "samples[0].target"),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "", "value": 1}]}),
+            "samples[0].metric",
+        ),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "a", "value": "1"}]}),
+            "samples[0].value",
+        ),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "none", "metric": "a", "value": 1}]}),
+            "samples[0].deployment",
+        ),
+        ("/api/v1/metrics", json!({"samples": [{"target": "edge", "metric": "a", "value": 1}]}), "samples[0].target"),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "a", "value": 1, "at": "2100-01-01T00:00:00Z"}]}),
+            "samples[0].at",
+        ),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "a", "value": 1, "stale_after": "2d"}]}),
+            "samples[0].stale_after",
+        ),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "a", "value": -1e291}]}),
+            "samples[0].value",
+        ),
+        (
+            "/api/v1/metrics",
+            json!({"samples": [{"deployment": "taken", "metric": "cpu_percent", "value": -0.1}]}),
+            "samples[0].value",
+        ),
+        ("/proxy/scaling/policies/taken", json!({"minReplicas": "1"}), "minReplicas"),
+        ("/proxy/scaling/policies/taken", json!({"min_replicas": 1}), "min_replicas"),
+        ("/proxy/scaling/policies/taken", json!({"name": "x"}), "name"),
+        ("/proxy/scaling/policies/taken", json!({"scaleUpCooldownSeconds": 90_000}), "scaleUpCooldownSeconds"),
+        ("/proxy/scaling/execute/taken", json!({}), "newReplicaCount"),
+        ("/proxy/scaling/execute/taken", json!({"newReplicaCount": 2.5}), "newReplicaCount"),
+        ("/proxy/scaling/execute/taken", json!({"newReplicaCount": 2, "triggeredBy": "root"}), "triggeredBy"),
+        ("/proxy/scaling/execute/taken", json!({"newReplicaCount": 2, "reason": "r".repeat(501)}), "reason"),
+        ("/proxy/scaling/evaluate/taken", json!({"force": true}), "body"),
+    ] {
+        rows.push(("POST", path, body.to_string(), 400, invalid, field));
+    }
+    for (path, field) in [
+        ("/api/v1/scaling/policies/taken/schedule?n=0", "n"),
+        ("/api/v1/scaling/policies/taken/schedule?n=1001", "n"),
+        ("/api/v1/scaling/policies?owner=x", "owner"),
+        ("/api/v1/scaling/history?from=yesterday", "from"),
+        ("/api/v1/scaling/history?policy=taken&target=deployment:taken", "target"),
+        ("/api/v1/metrics", "target"),
+        ("/api/v1/scaling/policies?name=a%00b", "name"),
+        ("/proxy/scaling/events/taken?limit=0", "limit"),
+        ("/proxy/scaling/summary/taken?hoursBack=0", "hoursBack"),
+        ("/proxy/scaling/summary/taken?hoursBack=721", "hoursBack"),
+    ] {
+        rows.push(("GET", path, String::new(), 400, invalid, field));
+    }
+    for path in [
+        "/api/v1/scaling/policies/nothing",
+        "/api/v1/scaling/policies/00000000-0000-7000-8000-000000000000",
+        "/api/v1/scaling/policies/nothing/versions",
+        "/api/v1/metrics?target=deployment:nothing",
+        "/api/v1/metrics?target=edge:1",
+        "/api/v1/metrics?target=edge:a%00b",
+        "/api/v1/scaling/policies?target=edge:a%00b",
+        "/api/v1/scaling/policies/a%00b",
+        "/api/v1/scaling/policies/a%0ab/versions",
+        "/api/v1/scaling/history?policy=a%00b",
+        "/api/v1/deployments/a%00b/decisions",
+        "/proxy/scaling/metrics/a%00b",
+        "/proxy/scaling/summary/a%1bb",
+        "/api/v1/metrics?target=edge:00000000-0000-7000-8000-000000000000:1",
+        "/proxy/scaling/policies/nothing",
+        "/proxy/scaling/metrics/nothing",
+        "/proxy/scaling/events/nothing",
+        "/proxy/scaling/summary/nothing",
+    ] {
+        rows.push(("GET", path, String::new(), 404, "not-found", ""));
+    }
+    let policy = json!({"name": "taken", "target_type": "deployment", "target_id": "taken"}).to_string();
+    rows.push(("POST", "/api/v1/scaling/policies", policy, 409, "name-taken", ""));
+    rows
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_names_the_field_and_changes_nothing() {
     let api = Api::with_nodes(2).await;
     api.deploy(&api.admin, "taken", 2).await;
+    let policy = json!({"name": "taken", "target_type": "deployment", "target_id": "taken", "min_replicas": 2});
+    api.policy(&api.admin, policy).await;
     let mine = api.deploy(&api.admin, "new", 1).await;
     let mine: &'static str = Box::leak(format!("/api/v1/deployments/{mine}").into_boxed_str());
     let before = api.everything().await;

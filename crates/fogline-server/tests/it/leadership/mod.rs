@@ -4,7 +4,7 @@
 //! whole processes (SIGKILL, SIGSTOP) is in `crates/fogline/tests/it/leadership.rs`.
 
 mod away;
-mod cluster;
+pub mod cluster;
 mod copies;
 mod handover;
 mod roles;

@@ -79,8 +79,25 @@ async fn every_endpoint_that_needs_the_leader_says_so_when_it_cannot_be_reached(
     let leader = ground.server_with(|config| config.advertise = Some("127.0.0.1:1".to_owned())).await;
     let standby = ground.server().await;
     let token = leader.login().await;
-    let of_its_memory: BTreeSet<&str> =
-        ["listNodes", "getNode", "explainDeployment", "readLog", "readReplicaLog", "watchEvents"].into();
+    let of_its_memory: BTreeSet<&str> = [
+        "listNodes",
+        "getNode",
+        "explainDeployment",
+        "readLog",
+        "readReplicaLog",
+        "watchEvents",
+        "listDeploymentDecisions",
+        "listPolicies",
+        "getPolicy",
+        "listPolicyDecisions",
+        "listScalingHistory",
+        "getMetrics",
+        "proxyPolicy",
+        "proxyMetrics",
+        "proxyEvents",
+        "proxySummary",
+    ]
+    .into();
     for (method, path, name, _) in operations() {
         let path = path.replace("{id}", "none").replace("{replica}", "none").replace("{deployment_id}", "none");
         let body = if method == "GET" { Value::Null } else { json!({}) };

@@ -14,7 +14,7 @@ use super::PostgresStore;
 use super::writer::{Query, Right};
 use crate::error::CommitError;
 use crate::lease::Lease;
-use crate::table::{Record, Size, added, changed, changed_from};
+use crate::table::{Record, Size, added, changed, changed_from, freed_names};
 
 impl PostgresStore {
     pub(crate) async fn commit(&self, lease: &Lease, changes: &Changes) -> Result<u64, CommitError> {
@@ -49,6 +49,7 @@ impl Call {
         call.rows("replicas_changed", &changed(&changes.replicas));
         call.rows("replicas_added", &added(&changes.replicas));
         call.ids("replicas_removed", changes.replicas.removals().map(|id| id.as_uuid()));
+        call.scaling(changes);
         call.rows("sessions_changed", &changed(&changes.sessions));
         call.rows("sessions_added", &added(&changes.sessions));
         call.ids("sessions_removed", changes.sessions.removals().map(|id| id.as_uuid()));
@@ -86,6 +87,24 @@ impl Call {
             self.array("pinned_revisions", revisions);
             self.array("pinned_digests", digests);
         }
+    }
+
+    fn scaling(&mut self, changes: &Changes) {
+        let (policies, states) = (&changes.policies, &changes.scaling_states);
+        self.ids("policies_freed", freed_names(policies).into_iter().map(|id| id.as_uuid()));
+        self.rows("policies_changed", &changed(policies));
+        self.rows("policies_added", &added(policies));
+        self.ids("policies_removed", policies.removals().map(|id| id.as_uuid()));
+        self.rows("policy_versions_added", &changes.policy_versions);
+        self.rows("scaling_states_changed", &changed(states));
+        self.rows("scaling_states_added", &added(states));
+        let mut removed = Array::TEXTS;
+        states.removals().for_each(|target| removed.push(Some(target.to_string().as_bytes())));
+        if !removed.is_empty() {
+            self.array("scaling_states_removed", removed);
+        }
+        self.rows("decisions_changed", &changed(&changes.decisions));
+        self.rows("decisions_added", &added(&changes.decisions));
     }
 
     /// Whole rows. They go as one array a column, and become rows of the table's own type there.

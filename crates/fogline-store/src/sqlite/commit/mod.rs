@@ -1,8 +1,8 @@
 //! One batch, one transaction.
 //!
-//! The order is what foreign keys and unique names ask for: names of removed rows are freed first, changed rows come
-//! before new ones (a deployment's name is free once the old one is marked deleted), parents before children, and
-//! removals last, so that their cascades find everything. Invariant: the lease is checked by the first statement, so
+//! The order is what foreign keys and unique names ask for: names of removed rows, and of policies that change theirs,
+//! are freed first, changed rows come before new ones (a deployment's name is free once the old one is marked deleted),
+//! parents before children, and removals last, so that their cascades find everything. Invariant: the lease is checked by the first statement, so
 //! nobody who is not the leader writes a row.
 
 mod bulk;
@@ -92,6 +92,10 @@ async fn write(db: &mut SqliteConnection, lease: &Lease, changes: &Changes) -> R
     rows::write_deployments(db, changes).await?;
     rows::write_revisions(db, changes).await?;
     rows::write_replicas(db, changes).await?;
+    rows::write(db, &changes.policies).await?;
+    bulk::insert(db, &changes.policy_versions).await?;
+    rows::write(db, &changes.scaling_states).await?;
+    rows::write(db, &changes.decisions).await?;
     rows::write_sessions(db, changes).await?;
     bulk::insert(db, &changes.history).await?;
     bulk::insert(db, &changes.audit).await?;
@@ -109,6 +113,11 @@ fn count(changes: &Changes) -> usize {
         + changes.replicas.len()
         + changes.revisions.len()
         + changes.image_digests.len()
+        + changes.policies.len()
+        + changes.policy_versions.len()
+        + changes.scaling_states.len()
+        // A document of some kilobytes each.
+        + changes.decisions.len() * 4
         + changes.history.len()
         + changes.audit.len()
         + changes.idempotency.len()

@@ -7,9 +7,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::super::failure::Failure;
 use super::{Stop, bulk};
-use crate::table::{Progress, Record, Size, added, changed, changed_from, only_progressed};
+use crate::table::{Progress, Record, Size, added, changed, changed_from, freed_names, only_progressed};
 
-/// Frees the names of rows that go, where new rows may need them.
+/// Frees the names of rows that go or are renamed, where new rows may need them.
 pub(super) async fn free_names(db: &mut SqliteConnection, changes: &Changes) -> Result<(), Stop> {
     if swaps_rows(&changes.users) {
         bulk::each(db, "UPDATE users SET username = id WHERE id = ?1", changes.users.removals()).await?;
@@ -21,16 +21,18 @@ pub(super) async fn free_names(db: &mut SqliteConnection, changes: &Changes) -> 
         let mark = "UPDATE deployments SET status = 'deleted', deleted_at = updated_at WHERE id = ?1";
         bulk::each(db, mark, changes.deployments.removals()).await?;
     }
-    Ok(())
+    // No policy can be called so.
+    let mark = "UPDATE scaling_policies SET name = '!' || id WHERE id = ?1";
+    bulk::each(db, mark, freed_names(&changes.policies).into_iter()).await
 }
 
 /// Whether a row that goes may hold a name that a new one needs.
-fn swaps_rows<K: Copy + Eq + Hash, T>(edits: &Edits<K, T>) -> bool {
+fn swaps_rows<K: Clone + Eq + Hash, T>(edits: &Edits<K, T>) -> bool {
     edits.removals().next().is_some() && edits.iter().any(|(_, edit)| edit.before.is_none() && edit.after.is_some())
 }
 
 /// Changed rows first, then new ones.
-pub(super) async fn write<K: Copy + Eq + Hash, T: Record>(
+pub(super) async fn write<K: Clone + Eq + Hash, T: Record>(
     db: &mut SqliteConnection,
     edits: &Edits<K, T>,
 ) -> Result<(), Stop> {
@@ -84,6 +86,8 @@ pub(super) async fn write_sessions(db: &mut SqliteConnection, changes: &Changes)
 /// Rows that go, with all that hangs on them.
 pub(super) async fn remove(db: &mut SqliteConnection, changes: &Changes) -> Result<(), Stop> {
     bulk::each(db, "DELETE FROM sessions WHERE id = ?1", changes.sessions.removals()).await?;
+    bulk::each(db, "DELETE FROM scaling_states WHERE target = ?1", changes.scaling_states.removals()).await?;
+    bulk::each(db, "DELETE FROM scaling_policies WHERE id = ?1", changes.policies.removals()).await?;
     bulk::each(db, "DELETE FROM deployment_replicas WHERE id = ?1", changes.replicas.removals()).await?;
     bulk::each(db, "DELETE FROM deployments WHERE id = ?1", changes.deployments.removals()).await?;
     bulk::each(db, "DELETE FROM nodes WHERE id = ?1", changes.nodes.removals()).await?;

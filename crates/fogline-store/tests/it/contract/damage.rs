@@ -2,14 +2,17 @@
 
 use fogline_store::{PageRequest, StoreError};
 
+use super::scaling::a_policy;
 use crate::backend::Backend;
 use crate::world::World;
 
 pub async fn what_was_never_written_is_said_with_its_place(backend: Backend) {
-    let world = World::new(backend.open().await).await;
+    let mut world = World::new(backend.open().await).await;
+    let policy = a_policy(&mut world, "by-lag").await;
     let replica = world.replica.id.to_string();
     let deployment = world.deployment.id.to_string();
     let node = world.node.id.to_string();
+    let scaled = policy.id.to_string();
     let mut found = 0;
     for (table, row, column, value, mended) in [
         ("deployment_replicas", &replica, "status", "'sleeping'", "'pending'"),
@@ -22,6 +25,8 @@ pub async fn what_was_never_written_is_said_with_its_place(backend: Backend) {
         ("deployments", &deployment, "target_replicas", "4", "3"),
         ("deployments", &deployment, "name", "'renamed'", "'web-api'"),
         ("deployments", &deployment, "status", "'Running'", "'running'"),
+        ("scaling_policies", &scaled, "name", "'renamed'", "'by-lag'"),
+        ("scaling_policies", &scaled, "target", "'deployment:web'", &*format!("'{}'", policy.target)),
         ("nodes", &node, "runtimes", "'docker,podman'", "'docker'"),
         ("nodes", &node, "labels", "'{'", "'{}'"),
         ("nodes", &node, "cordoned", "2", "0"),

@@ -3,11 +3,12 @@
 use fogline_core::cluster::Changes;
 use fogline_store::{Candidate, OpenError, Store, StoreError};
 
+use super::scaling::a_policy;
 use crate::backend::Backend;
-use crate::world::{LEASE, World, lead};
+use crate::world::{LEASE, World, add, lead};
 
 /// How many there are.
-const STEPS: usize = 5;
+const STEPS: usize = 6;
 
 pub async fn up_down_up_keeps_what_has_room(backend: Backend) {
     let store = backend.open_bare().await;
@@ -18,13 +19,13 @@ pub async fn up_down_up_keeps_what_has_room(backend: Backend) {
 
     let world = World::new(store.clone()).await;
     let before = store.load().await.expect("loads");
-    assert_eq!(store.revert(3).await.expect("reverts"), 3);
+    assert_eq!(store.revert(4).await.expect("reverts"), 4);
     let applied: Vec<bool> = store.migrations().await.expect("reads").iter().map(|step| step.applied).collect();
-    assert_eq!(applied, [true, true, false, false, false]);
+    assert_eq!(applied, [true, true, false, false, false, false]);
     assert!(backend.sql("SELECT * FROM leader").await.is_err(), "what came with the steps went with them");
     assert_eq!(backend.sql("SELECT count(*) FROM deployment_status_history").await.expect("reads"), [["2"]]);
 
-    assert_eq!(store.migrate().await.expect("migrates"), 3);
+    assert_eq!(store.migrate().await.expect("migrates"), 4);
     let after = store.load().await.expect("loads");
     assert_eq!(after.users, before.users);
     assert_eq!(after.deployments, before.deployments);
@@ -32,6 +33,39 @@ pub async fn up_down_up_keeps_what_has_room(backend: Backend) {
     // The lease went with its table, and the old one does not come back to life.
     assert!(store.commit(&world.lease, &Changes::default()).await.is_err());
     assert_eq!(lead(&store, "again").await.epoch, 1);
+}
+
+/// What an older program has no room for goes, all else stays, and commits work on both sides of the step.
+pub async fn scaling_goes_down_and_comes_up_with_rows_in_it(backend: Backend) {
+    let mut world = World::new(backend.open().await).await;
+    let policy = a_policy(&mut world, "by-lag").await;
+    let (state, decision) = (world.rows.scaling_state(&policy), world.rows.decision(&policy, 1, 2));
+    let mut changes = Changes::default();
+    add(&mut changes.scaling_states, state.target.clone(), &state);
+    add(&mut changes.decisions, decision.id, &decision);
+    world.commit(&changes).await;
+    let all = backend.everything().await;
+    assert_eq!(world.store.revert(1).await.expect("reverts"), 1);
+    assert!(backend.everything().await.concat().iter().all(|name| !name.contains("scaling")));
+    assert!(world.store.policy(policy.id).await.is_err());
+    // As the older program does it: its batches are written by what it knows.
+    let user = world.rows.user("grace");
+    let mut changes = Changes::default();
+    add(&mut changes.users, user.id, &user);
+    world.commit(&changes).await;
+
+    assert_eq!(world.store.migrate().await.expect("migrates"), 1);
+    assert_eq!(sorted(backend.everything().await), sorted(all));
+    let durable = world.store.load().await.expect("loads");
+    assert_eq!((durable.users.len(), durable.deployments.len(), durable.policies.len()), (2, 1, 0));
+    assert!(durable.scaling_states.is_empty());
+    let again = a_policy(&mut world, "by-lag").await;
+    assert_eq!(world.store.load().await.expect("loads").policies, [again]);
+}
+
+fn sorted(mut names: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    names.sort();
+    names
 }
 
 pub async fn down_to_nothing_and_up_again(backend: Backend) {
@@ -63,7 +97,7 @@ pub async fn a_newer_database_is_refused(backend: Backend) {
         SELECT 4711, 'from the future', TRUE, checksum, 0 FROM schema_migrations WHERE version = 1";
     backend.sql(note).await.expect("writes");
     let error = Store::open(&backend.config()).await.expect_err("is refused");
-    assert!(matches!(error, OpenError::TooNew { found: 4711, known: 5, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::TooNew { found: 4711, known: 6, .. }), "{error:?}");
     assert!(error.to_string().contains("newer program"), "{error}");
 }
 

@@ -3,6 +3,7 @@
 mod batches;
 mod cascades;
 mod damage;
+mod decisions;
 mod history;
 mod idempotency;
 mod image_digests;
@@ -13,6 +14,7 @@ mod paging;
 mod prune;
 mod records;
 mod rules;
+mod scaling;
 
 macro_rules! backend {
     ($backend:ident, $make:path) => {
@@ -63,6 +65,7 @@ macro_rules! backend {
                 }
                 migrations {
                     up_down_up_keeps_what_has_room,
+                    scaling_goes_down_and_comes_up_with_rows_in_it,
                     down_to_nothing_and_up_again,
                     a_database_without_schema_says_what_to_do,
                     a_newer_database_is_refused,
@@ -81,6 +84,21 @@ macro_rules! backend {
                 prune {
                     the_last_fifty_ended_replicas_are_kept,
                     keys_and_sessions_go_when_their_time_is_over,
+                }
+                scaling {
+                    scaling_comes_back_as_it_was,
+                    scaling_comes_back_changed,
+                    a_removed_policy_leaves_decisions_behind,
+                    a_policy_name_is_one_users_once,
+                    scaling_rows_need_what_they_belong_to,
+                    holds_go_after_a_week_and_changes_never,
+                    the_last_hundred_versions_of_a_policy_are_kept,
+                    policies_are_listed_for_those_who_may_see_them,
+                }
+                decisions {
+                    decisions_are_listed_newest_first,
+                    decisions_are_shown_to_those_whose_target_it_is,
+                    decisions_are_counted_by_kind,
                 }
                 damage {
                     what_was_never_written_is_said_with_its_place,

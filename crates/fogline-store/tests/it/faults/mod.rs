@@ -1,6 +1,6 @@
 //! What SQLite's file and its disk may do to us, and what PostgreSQL and the way there may.
 
-mod child;
+pub mod child;
 mod damaged_file;
 mod damaged_log;
 mod disk_full;

@@ -16,6 +16,12 @@ async fn same(one: &Store, other: &Store, users: &[UserId]) {
     assert_eq!(here.replicas, there.replicas);
     assert_eq!(here.revisions, there.revisions);
     assert_eq!(here.sessions, there.sessions);
+    assert_eq!(here.policies, there.policies);
+    assert_eq!(here.scaling_states, there.scaling_states);
+    assert_eq!(here.decisions, there.decisions);
+    let decisions =
+        async |store: &Store| everything(100, async |page| store.decisions(&Default::default(), &page).await).await;
+    assert_eq!(decisions(one).await, decisions(other).await);
     let audit = async |store: &Store| everything(100, async |page| store.audit(&page).await).await;
     assert_eq!(audit(one).await, audit(other).await);
     for deployment in &here.deployments {

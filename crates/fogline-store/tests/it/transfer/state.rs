@@ -6,13 +6,15 @@ use fogline_core::cluster::{Changes, RevisionRecord};
 use fogline_core::command::Outcome;
 use fogline_core::quantity::CpuMillis;
 use fogline_core::record::{
-    AuditRecord, DeploymentRecord, IdempotencyRecord, Liveness, NodeRecord, Role, Runtimes, SessionRecord, Tier,
-    UserRecord,
+    AuditRecord, DecisionStatus, DeploymentRecord, IdempotencyRecord, Liveness, NodeRecord, Role, Runtimes,
+    ScalingTarget, SessionRecord, Tier, UserRecord,
 };
+use fogline_core::scaling::policy::Mode;
 use fogline_core::spec::Runtime;
 use fogline_core::state::{DeploymentStatus, ReplicaStatus};
 use fogline_store::Store;
 
+use crate::rows::START;
 use crate::world::{World, add};
 
 /// Texts that one backend or another might sort, escape or fold in its own way.
@@ -36,7 +38,45 @@ pub async fn fill(store: Store) -> World {
         deployment(&mut world, &users[round % users.len()], &nodes, round).await;
     }
     answers_and_audit(&mut world, &users).await;
+    scaling(&mut world, &users).await;
     world
+}
+
+async fn scaling(world: &mut World, users: &[UserRecord]) {
+    let mut changes = Changes::default();
+    for (at, text) in TEXTS.iter().cycle().take(300).enumerate() {
+        let user = &users[at % users.len()];
+        let target = if at % 2 == 0 {
+            ScalingTarget::Deployment(world.rows.ids.next(START))
+        } else {
+            ScalingTarget::Outside { owner: user.id, target_type: "B".repeat(at % 3), target_id: format!("{text}{at}") }
+        };
+        let mut policy = world.rows.policy(user, &format!("policy-{at}"), &target);
+        let mut spec = (*policy.spec).clone();
+        spec.target_id = (at % 3 != 0).then(|| (*text).to_owned());
+        spec.enabled = at % 5 == 0;
+        // Numbers that one database writes out and another does not.
+        spec.max_hourly_cost = Some([0.1, 1e17, 1.7e18, 1e22, 5e-324, 3.0][at % 6]);
+        spec.mode = if at % 2 == 0 { Mode::Active } else { Mode::Shadow };
+        policy.spec = spec.into();
+        add(&mut changes.policies, policy.id, &policy);
+        let mut version = world.rows.policy_version(&policy);
+        version.created_by = (at % 3 != 0).then_some(user.id);
+        changes.policy_versions.push(version);
+        let mut state = world.rows.scaling_state(&policy);
+        state.replicas = (at % 2 == 0).then_some(u32::MAX);
+        add(&mut changes.scaling_states, state.target.clone(), &state);
+        let mut decision = world.rows.decision(&policy, 2, 2 + u32::try_from(at % 3).expect("small"));
+        decision.dry_run = at % 4 == 0;
+        decision.triggered_by = (at % 5 == 0).then_some(user.id);
+        match at % 3 {
+            0 => (decision.status, decision.completed_at) = (DecisionStatus::Pending, None),
+            1 => (decision.status, decision.error) = (DecisionStatus::Failed, Some((*text).to_owned())),
+            _ => (decision.policy_id, decision.policy_name) = (None, None),
+        }
+        add(&mut changes.decisions, decision.id, &decision);
+    }
+    world.commit(&changes).await;
 }
 
 async fn users(world: &mut World) -> Vec<UserRecord> {

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bollard::models::ImageSummary;
-use bollard::query_parameters::{ListContainersOptions, ListImagesOptions, RemoveImageOptions};
+use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
-use super::super::{EngineError, Inner, blocking};
+use super::super::{EngineError, Inner, blocking, look};
 use super::garbage::{self, Candidate, DiskRoom};
 use super::ledger::Entry;
 use super::reference::Reference;
@@ -39,14 +39,7 @@ async fn round(inner: &Arc<Inner>) -> Result<(), EngineError> {
     }
     // Nobody finds an image on the node while it is being removed.
     let _alone = inner.images.removing.write().await;
-    let all = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-    let containers = inner
-        .engine
-        .again("listing containers", |docker| {
-            let all = all.clone();
-            async move { docker.list_containers(Some(all)).await }
-        })
-        .await?;
+    let containers = look::all(&inner.engine).await?;
     let used: BTreeSet<String> = containers.into_iter().filter_map(|container| container.image_id).collect();
     let images = inner
         .engine

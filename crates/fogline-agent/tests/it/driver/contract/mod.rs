@@ -1,4 +1,4 @@
-//! What every driver does: each test here is played once with processes and once with containers.
+//! What every driver does: each test here is played with processes, with Docker's containers, and with Podman's.
 
 mod rig;
 
@@ -14,7 +14,7 @@ use tokio_stream::StreamExt;
 use super::harness::{until, within};
 pub(super) use rig::{IMAGE, Kind, Rig, get, play};
 
-macro_rules! both {
+macro_rules! all {
     ($($name:ident),* $(,)?) => {
         mod process {
             use super::{Kind, play};
@@ -24,10 +24,14 @@ macro_rules! both {
             use super::{Kind, play};
             $(#[test] fn $name() { play(Kind::Docker, super::$name); })*
         }
+        mod podman {
+            use super::{Kind, play};
+            $(#[test] fn $name() { play(Kind::Podman, super::$name); })*
+        }
     };
 }
 
-both![
+all![
     what_is_started_answers_at_its_port_and_knows_who_it_is,
     an_end_is_told_once_with_its_code,
     please_stop_is_heard_and_kill_needs_no_hearing,
@@ -43,41 +47,6 @@ both![
     a_program_that_is_not_there_is_told,
     many_starts_leave_nothing_behind,
 ];
-
-/// Not a test of its own: plays one for containers against an engine that somebody else has started, such as Podman, in
-/// whose network this runs, and which has [`IMAGE`]:
-/// `… --exact driver::contract::by_hand_entry --nocapture by-hand /path/of/socket name_of_the_test`.
-#[test]
-fn by_hand_entry() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [.., marker, socket, name] = &arguments[..] else { return };
-    if marker != "by-hand" {
-        return;
-    }
-    macro_rules! by_name {
-        ($($test:ident),* $(,)?) => {
-            match name.as_str() {
-                $(stringify!($test) => rig::play_at(socket.into(), $test),)*
-                other => panic!("there is no {other}"),
-            }
-        };
-    }
-    by_name![
-        what_is_started_answers_at_its_port_and_knows_who_it_is,
-        an_end_is_told_once_with_its_code,
-        please_stop_is_heard_and_kill_needs_no_hearing,
-        a_run_is_started_once,
-        what_runs_is_adopted_and_runs_on,
-        what_ended_without_an_agent_is_told_until_it_is_forgotten,
-        what_runs_is_not_forgotten,
-        one_that_takes_too_much_memory_is_told_so,
-        one_that_starts_without_end_is_held,
-        usage_is_measured,
-        output_is_kept_over_runs_and_tailed,
-        a_follower_goes_on_over_a_restart_and_ends_with_the_replica,
-        a_program_that_is_not_there_is_told,
-    ];
-}
 
 async fn what_is_started_answers_at_its_port_and_knows_who_it_is(mut rig: Rig) {
     let order = rig.order(&[]);
@@ -96,7 +65,7 @@ async fn what_is_started_answers_at_its_port_and_knows_who_it_is(mut rig: Rig) {
     ] {
         assert_eq!(env.get(name), Some(&value), "{name} in {said}");
     }
-    let port = if rig.kind == Kind::Docker { 8080 } else { order.port.expect("a port") };
+    let port = if rig.kind == Kind::Process { order.port.expect("a port") } else { 8080 };
     assert_eq!(env.get("PORT").copied(), Some(port.to_string().as_str()), "{said}");
     assert!(!said.contains("CARGO"), "nothing of the agent's own environment: {said}");
     rig.kill(&order).await;
@@ -230,8 +199,16 @@ async fn one_that_takes_too_much_memory_is_told_so(mut rig: Rig) {
     rig.run(&order).await;
     assert_eq!(rig.asked_once(&order, "/eat?mb=200"), None, "it does not survive: {}", rig.driver().limits());
     let exit = rig.exit(&order).await;
-    assert_eq!((exit.code, exit.cause), (Some(137), ExitCause::OutOfMemory));
-    assert!(exit.message.contains("64 MB"), "{}", exit.message);
+    assert_eq!(exit.code, Some(137));
+    if rig.kind == Kind::Podman && exit.cause == ExitCause::Signalled {
+        // Before 5.0 it looks for the note of that in one place while its monitor leaves it in another.
+        assert_eq!(exit.message, "ended by signal 9 (SIGKILL)");
+        let said = rig.driver().limits();
+        assert!(["Podman 3.", "Podman 4."].iter().any(|old| said.contains(old)), "this one is to tell: {said}");
+    } else {
+        assert_eq!(exit.cause, ExitCause::OutOfMemory);
+        assert!(exit.message.contains("64 MB"), "{}", exit.message);
+    }
     rig.forget(&[&order]).await;
 }
 
@@ -329,12 +306,18 @@ async fn a_follower_goes_on_over_a_restart_and_ends_with_the_replica(mut rig: Ri
 async fn a_program_that_is_not_there_is_told(mut rig: Rig) {
     let mut order = rig.order(&[]);
     Arc::make_mut(&mut order.template).command = vec!["/no/such/program".to_owned()];
-    if rig.kind == Kind::Docker {
+    if rig.kind != Kind::Process {
         // The engine's init is there, and starts; the program is not.
         rig.start(&order).await.expect("started");
         let exit = rig.exit(&order).await;
         assert!(exit.code == Some(127) && exit.message.contains("no such program in the image"), "{exit:?}");
-        assert!(rig.tail(&order, 10).await.contains("/no/such/program"));
+        // Podman may tell of the end a moment before it has the last words.
+        within(async {
+            while !rig.tail(&order, 10).await.contains("/no/such/program") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
         rig.forget(&[&order]).await;
         return;
     }
@@ -352,7 +335,11 @@ async fn a_program_that_is_not_there_is_told(mut rig: Rig) {
 
 /// How often: containers take the engine some tenths of a second each. `make soak` does a thousand.
 fn rounds(kind: Kind) -> usize {
-    if kind == Kind::Process { 25 } else { 4 }
+    match kind {
+        Kind::Process => 25,
+        Kind::Docker => 4,
+        Kind::Podman => 1,
+    }
 }
 
 const AT_ONCE: usize = 8;
@@ -395,7 +382,8 @@ fn starts_and_stops_entry() {
     if marker != "in-a-process-of-its-own" {
         return;
     }
-    let kind = if kind == "Docker" { Kind::Docker } else { Kind::Process };
+    let kinds = [Kind::Process, Kind::Docker, Kind::Podman];
+    let kind = kinds.into_iter().find(|known| format!("{known:?}") == *kind).expect("a kind");
     let rounds: usize = rounds.parse().expect("a number");
     play(kind, |rig| wear(rig, rounds));
 }
@@ -442,6 +430,8 @@ async fn wear(mut rig: Rig, rounds: usize) {
         for hierarchy in fs::read_dir("/sys/fs/cgroup").expect("listed").flatten() {
             let dir = hierarchy.path().join(engine.cgroups());
             let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            // Podman's monitors share one, which stays.
+            let entries = entries.filter(|entry| rig.kind == Kind::Docker || entry.file_name() != "conmon");
             groups.extend(entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.path()));
         }
         assert!(groups.is_empty(), "cgroups of containers: {groups:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,14 +17,14 @@ use fogline_core::id::{IdSource, ReplicaId};
 use fogline_core::quantity::{CpuMillis, Resources};
 use fogline_core::spec::{ContainerSpec, ReplicaTemplate, Runtime};
 use fogline_core::time::Timestamp;
-use fogline_testbed::{Engine, port, service_program};
+use fogline_testbed::{Engine, Make, port, service_program};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 
 use super::super::harness::{config, until, within};
 
-/// Of a registry that nobody runs, so that nothing but what is on the node can be meant.
+/// Of a registry that has nothing, so that nothing but what is on the node can be meant.
 pub(in crate::driver) const IMAGE: &str = "localhost:1/service:v1";
 
 /// Which driver.
@@ -32,39 +32,64 @@ pub(in crate::driver) const IMAGE: &str = "localhost:1/service:v1";
 pub(in crate::driver) enum Kind {
     Process,
     Docker,
+    Podman,
+}
+
+impl Kind {
+    const fn make(self) -> Option<Make> {
+        match self {
+            Self::Process => None,
+            Self::Docker => Some(Make::Docker),
+            Self::Podman => Some(Make::Podman),
+        }
+    }
 }
 
 /// Plays a test. For containers, in the engine's network: the thread goes there, so nothing else may use it afterwards.
 pub(in crate::driver) fn play<F: Future<Output = ()>>(kind: Kind, test: impl FnOnce(Rig) -> F) {
-    let engine = (kind == Kind::Docker).then(engine);
+    let engine = kind.make().map(engine_of);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     // A driver needs the runtime around it from the first moment.
     runtime.block_on(async { test(Rig::new(kind, engine).await).await });
 }
 
-/// Plays a test against an engine that somebody else looks after, in the network of this thread.
-pub(super) fn play_at<F: Future<Output = ()>>(socket: PathBuf, test: impl FnOnce(Rig) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let mut rig = Rig::new(Kind::Docker, None).await;
-        rig.containers.sockets = vec![socket];
-        rig.new_agent().await;
-        test(rig).await;
-    });
-}
-
-/// The shared engine, with the image in it. This thread is in its network then.
-pub(in crate::driver) fn engine() -> Arc<Engine> {
+/// The shared engine of this make, with the image in it. This thread is in its network then.
+fn engine_of(make: Make) -> Arc<Engine> {
     static MAKING: Mutex<()> = Mutex::new(());
-    let engine = Engine::shared();
+    let engine = Engine::shared_of(make);
     {
         let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if !engine.docker(&["image", "inspect", IMAGE]).status.success() {
             engine.make_image(IMAGE, "v1");
+            registry_of_nothing(&engine);
         }
     }
     engine.enter();
     engine
+}
+
+/// As registries say that they have no such image.
+const NOTHING: &str = "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nContent-Length: 73\r\n\r\n\
+    {\"errors\": [{\"code\": \"MANIFEST_UNKNOWN\", \"message\": \"manifest unknown\"}]}";
+
+/// Says no to every pull of [`IMAGE`], at once, for as long as the engine is there. Nobody at all would be asked again.
+fn registry_of_nothing(engine: &Arc<Engine>) {
+    let listener = engine.inside(|| TcpListener::bind("127.0.0.1:1")).expect("the network is its own");
+    listener.set_nonblocking(true).expect("a socket");
+    let engine = Arc::downgrade(engine);
+    std::thread::spawn(move || {
+        while engine.strong_count() > 0 {
+            let Ok((mut asks, _)) = listener.accept() else {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            };
+            // Whoever does not listen any more has heard enough.
+            let _ = asks.set_nonblocking(false).and_then(|()| asks.set_read_timeout(Some(Duration::from_secs(5))));
+            let _ = asks.read(&mut [0; 4_096]);
+            let _ = asks.write_all(NOTHING.as_bytes());
+        }
+    });
 }
 
 pub(in crate::driver) struct Rig {
@@ -115,7 +140,7 @@ impl Rig {
         let (sender, events) = mpsc::channel(1_024);
         self.driver = Some(match self.kind {
             Kind::Process => Driver::Process(ProcessDriver::new(self.processes.clone(), sender).expect("a driver")),
-            Kind::Docker => {
+            Kind::Docker | Kind::Podman => {
                 let fresh = getrandom::u64().expect("entropy");
                 Driver::Docker(DockerDriver::new(self.containers.clone(), fresh, sender).expect("a driver"))
             }

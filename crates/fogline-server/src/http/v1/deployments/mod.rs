@@ -1,6 +1,7 @@
 //! `/api/v1/deployments`. Their handlers serve the seeds' doors, too.
 
 pub mod create;
+pub mod decisions;
 pub mod delete;
 pub mod exec;
 pub mod explain;

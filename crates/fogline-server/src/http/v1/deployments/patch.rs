@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::replace::update;
 use crate::http::answer::Changed;
 use crate::http::app::App;
-use crate::http::extract::{Body, Caller, PathId, field_error, list_for_object, visible_deployment};
+use crate::http::extract::{Body, Caller, PathId, visible_deployment};
+use crate::http::merge_patch;
 use crate::http::problem::{ApiError, ApiResult};
 use crate::http::problem_docs::ChangeProblems;
 
@@ -60,15 +61,7 @@ pub async fn handler(
 
 fn merged(spec: &DeploymentSpec, patch: Map<String, Value>) -> ApiResult<DeploymentSpec> {
     let patch = plain_names(patch, 0)?;
-    let mut whole = serde_json::to_value(spec).map_err(|error| ApiError::internal("a spec as JSON", &error))?;
-    merge(&mut whole, Value::Object(patch));
-    if let Some(error) = list_for_object(&whole) {
-        return Err(ApiError::fields(ProblemKind::InvalidRequest, vec![error]));
-    }
-    serde_path_to_error::deserialize(&whole).map_err(|error| {
-        let path = error.path().to_string();
-        ApiError::fields(ProblemKind::InvalidRequest, vec![field_error(&path, &error.inner().to_string())])
-    })
+    merge_patch::applied(spec, patch)
 }
 
 /// The same patch with each field under its first name.
@@ -93,24 +86,6 @@ fn plain_names(patch: Map<String, Value>, depth: u32) -> ApiResult<Map<String, V
         }
     }
     Ok(plain)
-}
-
-fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (name, value) in patch {
-        if value.is_null() {
-            target.remove(&name);
-        } else {
-            merge(target.entry(name).or_insert(Value::Null), value);
-        }
-    }
 }
 
 #[cfg(test)]

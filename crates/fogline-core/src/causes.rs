@@ -1,9 +1,10 @@
-//! An error with its causes, which the HTTP and gRPC libraries do not show by themselves.
+//! An error with its causes, which libraries for HTTP, gRPC and SQL do not show by themselves.
 
 use std::error::Error;
 
 /// The error and what is behind it, as one line; what a cause only repeats is left out.
-pub(crate) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use crate::program;
 
 const CA: &str = "ca.pem";
-pub(super) const CERTIFICATE: &str = "server.pem";
-pub(super) const KEY: &str = "server.key";
+pub(crate) const CERTIFICATE: &str = "server.pem";
+pub(crate) const KEY: &str = "server.key";
 
 /// Where the files come from.
-pub(super) enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// They are made.
     New,
     /// The ones beside this authority's certificate.
@@ -21,7 +21,7 @@ pub(super) enum Source<'a> {
 }
 
 /// Puts the files into `directory` and gives the path of the authority's certificate.
-pub(super) fn prepare(source: Source, directory: &Path) -> PathBuf {
+pub(crate) fn prepare(source: Source, directory: &Path) -> PathBuf {
     fs::create_dir(directory).expect("a directory can be made");
     match source {
         Source::New => make(directory),

@@ -1,0 +1,49 @@
+//! Targets that should not wait for the next round, because a person has changed a policy on them.
+//!
+//! Invariant: at most [`MOST`] are remembered; those beyond wait for their round.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use fogline_core::cluster::Changes;
+use fogline_core::record::ScalingTarget;
+use tokio::sync::Notify;
+
+/// More than people change in one interval.
+const MOST: usize = 256;
+
+/// What was touched since somebody looked.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    touched: Mutex<BTreeSet<ScalingTarget>>,
+    bell: Notify,
+}
+
+impl Alarm {
+    /// A commit is durable.
+    pub(crate) fn committed(&self, changes: &Changes) {
+        if changes.policies.is_empty() {
+            return;
+        }
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, edit) in changes.policies.iter() {
+            if touched.len() >= MOST {
+                break;
+            }
+            touched.extend(edit.after.as_ref().map(|policy| policy.target.clone()));
+        }
+        drop(touched);
+        self.bell.notify_one();
+    }
+
+    /// Waits until something is touched, and takes it. Nothing is lost when the future is dropped.
+    pub(super) async fn rung(&self) -> BTreeSet<ScalingTarget> {
+        loop {
+            let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
+            if !touched.is_empty() {
+                return touched;
+            }
+            self.bell.notified().await;
+        }
+    }
+}
