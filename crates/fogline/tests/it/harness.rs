@@ -358,6 +358,31 @@ impl Drop for Dev {
     }
 }
 
+/// Ends what an agent that was killed has left to the next one, where none will come: its replicas' processes, and the
+/// cgroups that it would have removed.
+pub fn end_leftovers(dir: &Path) {
+    let left = processes_of(dir);
+    let replicas = replica_processes_of(&left);
+    for pid in left.keys() {
+        signal(*pid, Signal::KILL);
+    }
+    if std::thread::panicking() {
+        return;
+    }
+    wait_for("everything to be gone", || processes_of(dir).is_empty().then_some(()));
+    let own = fs::read_to_string("/proc/self/cgroup").expect("readable");
+    for line in own.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        for (replica, _) in &replicas {
+            // One hierarchy for all, or one for each; it is gone, or was never made, where the machine has no such limits.
+            for controller in controllers.split(',') {
+                let _ = fs::remove_dir(format!("/sys/fs/cgroup/{controller}{path}/fogline/{replica}"));
+            }
+        }
+    }
+}
+
 /// Those of these processes that run replicas, with the replica that each belongs to.
 pub fn replica_processes_of(processes: &BTreeMap<i32, String>) -> Vec<(String, i32)> {
     let replica = |pid: &i32| {

@@ -9,12 +9,12 @@ use std::process::Child;
 use std::sync::Arc;
 
 use fogline_testbed::{Database, Postgres, Relay};
-use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Addresses, PASSWORD, processes_of, replica_processes_of, run_in, served_by, signal, some_ports, spawn_in, wait_for,
+    Addresses, PASSWORD, end_leftovers, processes_of, replica_processes_of, run_in, served_by, some_ports, spawn_in,
+    wait_for,
 };
 
 /// A server's process.
@@ -181,11 +181,6 @@ impl Drop for Servers {
             eprintln!("--- the agent said:\n{}", fs::read_to_string(root.join("agent.log")).unwrap_or_default());
         }
         // The agent leaves its replicas to the next one.
-        for pid in processes_of(&root).keys() {
-            signal(*pid, Signal::KILL);
-        }
-        if !std::thread::panicking() {
-            wait_for("everything to be gone", || processes_of(&root).is_empty().then_some(()));
-        }
+        end_leftovers(&root);
     }
 }

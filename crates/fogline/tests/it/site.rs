@@ -7,13 +7,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
 
-use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Addresses, PASSWORD, Ran, processes_of, replica_processes_of, run_in, served_by, signal, some_ports, spawn_in,
-    wait_for,
+    Addresses, PASSWORD, Ran, end_leftovers, processes_of, replica_processes_of, run_in, served_by, some_ports,
+    spawn_in, wait_for,
 };
 
 /// A server on one host, an agent on another.
@@ -162,11 +161,6 @@ impl Drop for Site {
         }
         // The agent leaves its replicas to the next one.
         let root = self.path("");
-        for pid in processes_of(&root).keys() {
-            signal(*pid, Signal::KILL);
-        }
-        if !std::thread::panicking() {
-            wait_for("everything to be gone", || processes_of(&root).is_empty().then_some(()));
-        }
+        end_leftovers(&root);
     }
 }
