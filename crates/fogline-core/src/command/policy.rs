@@ -38,6 +38,7 @@ impl Cluster {
         self.check_policy_quota(owner)?;
         let target = self.resolve_target(actor, &spec.target_type, spec.target_id.as_deref())?;
         check_on_target(spec, &target)?;
+        self.check_metric_names(None, spec, &target)?;
         let id: PolicyId = self.new_id(now);
         let record = PolicyRecord {
             id,
@@ -91,6 +92,7 @@ impl Cluster {
             known.target.clone()
         };
         check_on_target(spec, &target)?;
+        self.check_metric_names(Some(id), spec, &target)?;
         let record = PolicyRecord {
             version: known.version + 1,
             target: target.clone(),
@@ -206,6 +208,28 @@ impl Cluster {
             Some(_) => Err(Rejection::NameTaken { kind: "scaling policy", name: spec.name.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// All policies on a target are shown one reading a name, so a name means one thing there.
+    fn check_metric_names(
+        &self,
+        own: Option<PolicyId>,
+        spec: &PolicySpec,
+        target: &ScalingTarget,
+    ) -> Result<(), Rejection> {
+        let others = || self.policies_on(target).filter(|policy| Some(policy.id) != own);
+        let errors: Vec<FieldError> = spec
+            .metrics
+            .iter()
+            .filter_map(|(name, metric)| {
+                let another =
+                    |policy: &&PolicyRecord| policy.spec.metrics.get(name).is_some_and(|theirs| theirs != metric);
+                let other = others().find(another)?;
+                let message = format!("is something else in the policy {} on the same target", other.spec.name);
+                Some(FieldError::new(format!("metrics.{name}"), message, "the same source, or another name"))
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(Rejection::Invalid(errors)) }
     }
 
     fn check_policy_quota(&self, owner: UserId) -> Result<(), Rejection> {

@@ -175,6 +175,26 @@ fn a_policy_on_a_deployment_is_its_owners_too_whoever_wrote_it() {
 }
 
 #[test]
+fn a_metric_name_means_one_thing_on_a_target() {
+    let mut world = site();
+    let ann = world.add_user("ann", Tier::Pro);
+    let web = deployed(&mut world, &ann, "web", 1);
+    let policy = |name: &str, key: &str| {
+        format!(
+            "name: {name}\ntarget_type: deployment\ntarget_id: \"{web}\"\n\
+             metrics: {{jobs: {{source: redis, url: \"redis://r.example\", key: {key}}}}}\n"
+        )
+    };
+    create(&mut world, &ann, &policy("first", "a")).expect("fine");
+    let refused = create(&mut world, &ann, &policy("second", "b")).expect_err("it is another list");
+    let text = refused.to_string();
+    assert!(text.contains("metrics.jobs: is something else in the policy first on the same target"), "{text}");
+    let second = create(&mut world, &ann, &policy("second", "a")).expect("the same list");
+    update(&mut world, &ann, second, &policy("second", "b")).expect_err("not by the back door either");
+    update(&mut world, &ann, second, &policy("second", "a").replace("jobs", "others")).expect("another name");
+}
+
+#[test]
 fn who_wrote_a_policy_as_an_administrator_does_not_see_it_as_somebody_else() {
     let mut world = site();
     let (ann, bob) = (world.add_user("ann", Tier::Pro), world.add_user("bob", Tier::Pro));
