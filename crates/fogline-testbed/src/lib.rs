@@ -42,6 +42,7 @@ mod prometheus;
 mod redis;
 mod registry;
 mod relay;
+mod seat;
 mod tls;
 mod user;
 

@@ -6,27 +6,23 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 
 use crate::child::Server;
 use crate::directory::Directory;
 use crate::patience::wait_for;
-use crate::{port, program, tls};
+use crate::seat::Seat;
+use crate::{program, tls};
 
 /// The password of one that has one.
 const PASSWORD: &str = "redis-password-55d0";
-/// How often a new one tries another port because somebody took the one that was free.
-const TRIES: usize = 10;
 
 /// A running Redis. Ended when it is dropped.
 #[derive(Debug)]
 pub struct Redis {
     // Before the directory: it ends first.
-    server: Mutex<Option<Server>>,
-    address: SocketAddr,
-    closed: bool,
+    seat: Seat,
     ca_file: Option<PathBuf>,
     directory: Directory,
 }
@@ -54,13 +50,13 @@ impl Redis {
     /// `redis://127.0.0.1:PORT`, or `rediss://…`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis{}://{}", if self.closed { "s" } else { "" }, self.address)
+        format!("redis{}://{}", if self.ca_file.is_some() { "s" } else { "" }, self.addr())
     }
 
     /// Where it listens, or listened before it was stopped.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.address
+        self.seat.address()
     }
 
     /// The password of a closed one.
@@ -89,12 +85,12 @@ impl Redis {
 
     /// Stops it in order. Nothing where it is stopped.
     pub fn stop(&self) {
-        self.end(Signal::TERM);
+        self.seat.end(Signal::TERM);
     }
 
     /// Kills it with -9.
     pub fn kill(&self) {
-        self.end(Signal::KILL);
+        self.seat.end(Signal::KILL);
     }
 
     /// Starts it again, on the same address, empty.
@@ -102,38 +98,20 @@ impl Redis {
     /// # Panics
     /// When it does not start; with the end of its log.
     pub fn restart(&self) {
-        self.stop();
-        let started = wait_for("Redis to start again", || self.launch().ok());
-        *self.server() = Some(started);
+        self.seat.open_again(|| self.launch());
     }
 
     fn create(closed: bool) -> Self {
         let directory = Directory::new("redis");
         let ca_file = closed.then(|| tls::prepare(tls::Source::New, &directory.path().join("tls")));
-        let mut made = Self {
-            server: Mutex::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            closed,
-            ca_file,
-            directory,
-        };
-        for _ in 0..TRIES {
-            made.address = port::spare();
-            match made.launch() {
-                Ok(server) => {
-                    *made.server() = Some(server);
-                    return made;
-                }
-                Err(said) if said.contains("Address already in use") => {}
-                Err(said) => panic!("Redis did not start:\n{said}"),
-            }
-        }
-        panic!("Redis found {TRIES} ports taken");
+        let made = Self { seat: Seat::of("Redis"), ca_file, directory };
+        made.seat.open(|| made.launch());
+        made
     }
 
     fn launch(&self) -> Result<Server, String> {
         let mut command = Command::new(program::find("redis-server", "redis-server"));
-        let port = self.address.port().to_string();
+        let port = self.seat.address().port().to_string();
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(self.directory.path());
         match &self.ca_file {
             None => {
@@ -169,21 +147,10 @@ impl Redis {
 
     fn cli(&self) -> Command {
         let mut command = program::command(&program::find("redis-cli", "redis-tools"));
-        command.args(["-e", "-h", "127.0.0.1", "-p", &self.address.port().to_string()]);
+        command.args(["-e", "-h", "127.0.0.1", "-p", &self.seat.address().port().to_string()]);
         if let Some(ca) = &self.ca_file {
             command.env("REDISCLI_AUTH", PASSWORD).arg("--tls").arg("--cacert").arg(ca);
         }
         command
-    }
-
-    fn end(&self, signal: Signal) {
-        if let Some(mut server) = self.server().take() {
-            server.end(signal);
-        }
-    }
-
-    fn server(&self) -> MutexGuard<'_, Option<Server>> {
-        // A panic while it was held was one of waiting in vain, after which it can still be ended.
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

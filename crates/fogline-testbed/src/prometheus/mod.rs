@@ -9,7 +9,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 
@@ -17,22 +16,19 @@ use crate::child::Server;
 use crate::directory::Directory;
 use crate::patience::wait_for;
 use crate::registry::bcrypt;
-use crate::{port, program, tls};
+use crate::seat::Seat;
+use crate::{program, tls};
 
 pub use exporter::Exporter;
 
 /// The user of one with a password.
 const USER: (&str, &str) = ("asker", "ask-password-91c2");
-/// How often a new one tries another port because somebody took the one that was free.
-const TRIES: usize = 10;
 
 /// A running Prometheus. Ended when it is dropped.
 #[derive(Debug)]
 pub struct Prometheus {
     // Before the directory: it ends first.
-    server: Mutex<Option<Server>>,
-    address: SocketAddr,
-    closed: bool,
+    seat: Seat,
     ca_file: Option<PathBuf>,
     directory: Directory,
 }
@@ -60,13 +56,13 @@ impl Prometheus {
     /// `http://127.0.0.1:PORT`, or `https://…`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http{}://{}", if self.closed { "s" } else { "" }, self.address)
+        format!("http{}://{}", if self.ca_file.is_some() { "s" } else { "" }, self.addr())
     }
 
     /// Where it listens, or listened before it was stopped.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.address
+        self.seat.address()
     }
 
     /// Name and password of the user of a closed one.
@@ -104,12 +100,12 @@ impl Prometheus {
 
     /// Stops it in order. Nothing where it is stopped.
     pub fn stop(&self) {
-        self.end(Signal::TERM);
+        self.seat.end(Signal::TERM);
     }
 
     /// Kills it with -9.
     pub fn kill(&self) {
-        self.end(Signal::KILL);
+        self.seat.end(Signal::KILL);
     }
 
     /// Starts it again, on the same address.
@@ -117,21 +113,13 @@ impl Prometheus {
     /// # Panics
     /// When it does not start; with the end of its log.
     pub fn restart(&self) {
-        self.stop();
-        let started = wait_for("Prometheus to start again", || self.launch().ok());
-        *self.server() = Some(started);
+        self.seat.open_again(|| self.launch());
     }
 
     fn create(targets: &[SocketAddr], closed: bool) -> Self {
         let directory = Directory::new("prometheus");
         let ca_file = closed.then(|| tls::prepare(tls::Source::New, &directory.path().join("tls")));
-        let mut made = Self {
-            server: Mutex::new(None),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            closed,
-            ca_file,
-            directory,
-        };
+        let made = Self { seat: Seat::of("Prometheus"), ca_file, directory };
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: test\n  static_configs:\n  \
@@ -140,18 +128,8 @@ impl Prometheus {
         );
         fs::write(made.path("config.yml"), config).expect("a file can be written");
         fs::write(made.path("web.yml"), made.web()).expect("a file can be written");
-        for _ in 0..TRIES {
-            made.address = port::spare();
-            match made.launch() {
-                Ok(server) => {
-                    *made.server() = Some(server);
-                    return made;
-                }
-                Err(said) if said.contains("address already in use") => {}
-                Err(said) => panic!("Prometheus did not start:\n{said}"),
-            }
-        }
-        panic!("Prometheus found {TRIES} ports taken");
+        made.seat.open(|| made.launch());
+        made
     }
 
     fn launch(&self) -> Result<Server, String> {
@@ -160,7 +138,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", self.path("config.yml").display()))
             .arg(format!("--web.config.file={}", self.path("web.yml").display()))
             .arg(format!("--storage.tsdb.path={}", self.path("data").display()))
-            .arg(format!("--web.listen-address={}", self.address))
+            .arg(format!("--web.listen-address={}", self.seat.address()))
             .arg("--log.level=warn");
         let mut server = Server::start("Prometheus", "KILL", None, &command, self.path("log"));
         let ended = wait_for("Prometheus to answer", || {
@@ -193,18 +171,7 @@ impl Prometheus {
         command
     }
 
-    fn end(&self, signal: Signal) {
-        if let Some(mut server) = self.server().take() {
-            server.end(signal);
-        }
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
-    }
-
-    fn server(&self) -> MutexGuard<'_, Option<Server>> {
-        // A panic while it was held was one of waiting in vain, after which it can still be ended.
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
