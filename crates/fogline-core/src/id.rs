@@ -83,6 +83,13 @@ ids! {
     SessionId,
 }
 
+/// The id that this is the text of, in lower or upper case. Only what is written as ids are, with its hyphens: 32
+/// hexadecimal digits are a name like any other.
+#[must_use]
+pub fn canonical_id<T: FromStr + fmt::Display>(text: &str) -> Option<T> {
+    text.parse::<T>().ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
+}
+
 /// An id that [`IdSource`] can make.
 pub trait NewId {
     /// Wraps a UUID that was never used before.

@@ -16,8 +16,10 @@ pub mod quantity;
 pub mod record;
 pub mod scaling;
 pub mod settings;
+mod shorten;
 pub mod spec;
 pub mod state;
 pub mod time;
 
 pub use cluster::Cluster;
+pub use shorten::shorten;

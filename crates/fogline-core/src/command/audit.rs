@@ -3,6 +3,7 @@
 use super::{Actor, Command, Outcome, Rejection, Request};
 use crate::cluster::{Changes, Cluster};
 use crate::record::AuditRecord;
+use crate::shorten;
 use crate::time::Timestamp;
 
 impl Command {
@@ -88,10 +89,7 @@ const COMMAND_CHARS: usize = 1_000;
 /// A command in one line, each part quoted, so that nobody can make two of one or hide one.
 fn shown(command: &[String]) -> String {
     let mut text = command.iter().map(|part| format!("{part:?}")).collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = text.char_indices().nth(COMMAND_CHARS) {
-        text.truncate(end);
-        text.push('…');
-    }
+    shorten(&mut text, COMMAND_CHARS);
     text
 }
 

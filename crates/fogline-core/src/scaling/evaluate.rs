@@ -11,6 +11,7 @@ use super::inputs::Inputs;
 use super::policy::Policy;
 use super::state::State;
 use super::strategy;
+use crate::shorten;
 use crate::time::Timestamp;
 
 /// The longest clause of a decision, and its longest sentence, in characters.
@@ -80,26 +81,19 @@ pub fn metrics(policies: &[Policy]) -> BTreeSet<String> {
 
 /// A decision is kept, shown and sent: each text in it is short, each figure a number, whatever was measured.
 fn bound(decision: &mut Decision) {
-    cut(&mut decision.reason, MOST_REASON_CHARS);
+    shorten(&mut decision.reason, MOST_REASON_CHARS);
     for vote in &mut decision.votes {
-        cut(&mut vote.why, MOST_CLAUSE_CHARS);
+        shorten(&mut vote.why, MOST_CLAUSE_CHARS);
         vote.parts.retain(|(_, value)| value.is_finite());
         vote.ratio = vote.ratio.filter(|ratio| ratio.is_finite());
     }
     for step in &mut decision.steps {
-        cut(&mut step.note, MOST_CLAUSE_CHARS);
+        shorten(&mut step.note, MOST_CLAUSE_CHARS);
     }
     for input in &mut decision.inputs {
         if let Some(reason) = &mut input.reason {
-            cut(reason, MOST_CLAUSE_CHARS);
+            shorten(reason, MOST_CLAUSE_CHARS);
         }
-    }
-}
-
-fn cut(text: &mut String, most: usize) {
-    if let Some((end, _)) = text.char_indices().nth(most) {
-        text.truncate(end);
-        text.push('…');
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::cluster::Cluster;
 use crate::command::{Actor, Rejection};
-use crate::id::{DeploymentId, PolicyId, UserId};
+use crate::id::{DeploymentId, PolicyId, UserId, canonical_id};
 use crate::record::{PolicyRecord, ScalingTarget};
 use crate::spec::FieldError;
 use crate::state::DeploymentStatus;
@@ -91,8 +91,7 @@ impl Cluster {
     }
 
     fn deployment_meant(&self, owner: UserId, everything: bool, text: &str) -> Result<Option<DeploymentId>, String> {
-        // In its canonical form: anything else of the kind may be a name.
-        if let Some(id) = text.parse::<DeploymentId>().ok().filter(|id| id.to_string().eq_ignore_ascii_case(text)) {
+        if let Some(id) = canonical_id::<DeploymentId>(text) {
             let there = self.deployment(id).map(|deployment| &deployment.record);
             let theirs = there.filter(|record| record.status != DeploymentStatus::Deleted);
             return Ok(theirs.filter(|record| everything || record.user_id == owner).map(|record| record.id));

@@ -20,4 +20,4 @@ pub use key::Fingerprints;
 pub use params::{Paging, Params, page_request};
 pub use policy::{policy_to_change, visible_policy};
 pub use scaling_target::{named_target, visible_target};
-pub use target::{PathId, PathIds, canonical_id, deployment_to_change, visible_deployment, visible_user};
+pub use target::{PathId, PathIds, deployment_to_change, visible_deployment, visible_user};

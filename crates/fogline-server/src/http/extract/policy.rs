@@ -4,11 +4,12 @@
 //! deployment is its owner's to see, whoever wrote it.
 
 use fogline_core::command::{IdempotencyKey, Outcome};
-use fogline_core::id::PolicyId;
+use fogline_core::id::{PolicyId, canonical_id};
 use fogline_core::record::{PolicyRecord, ScalingTarget};
 use fogline_store::{PageRequest, PolicyFilter};
 
-use super::{Caller, canonical_id};
+use super::Caller;
+use super::target::answered_before;
 use crate::http::app::Http;
 use crate::http::problem::{ApiError, ApiResult};
 
@@ -57,11 +58,7 @@ pub async fn policy_to_change(
         Ok(record) => return Ok(record.id),
         Err(missing) => missing,
     };
-    let Some(key) = key else { return Err(missing) };
-    // A delete by name that is repeated: the name is gone, the answer is not.
-    let answers = app.shared.store.answered(&[(caller.user.id, key.key.as_str())]).await?;
-    let same = answers.into_iter().find(|answer| answer.fingerprint == key.fingerprint);
-    match same.map(|answer| answer.outcome) {
+    match answered_before(app, caller, key).await? {
         Some(Outcome::PolicyDeleted { policy_id }) => Ok(policy_id),
         _ => Err(missing),
     }

@@ -6,10 +6,10 @@
 
 use fogline_core::Cluster;
 use fogline_core::command::{Actor, Rejection};
-use fogline_core::id::UserId;
+use fogline_core::id::{UserId, canonical_id};
 use fogline_core::record::ScalingTarget;
 
-use super::{Caller, canonical_id};
+use super::Caller;
 use crate::http::app::Http;
 use crate::http::problem::{ApiError, ApiResult};
 

@@ -4,19 +4,17 @@
 //!
 //! Invariant: an object that is not the caller's is answered exactly as one that is not there.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use fogline_core::command::{IdempotencyKey, Outcome};
-use fogline_core::id::{DeploymentId, UserId};
+use fogline_core::id::{DeploymentId, UserId, canonical_id};
 use fogline_core::record::{DeploymentRecord, UserRecord};
 use fogline_core::state::DeploymentStatus;
 use fogline_store::{DeploymentFilter, PageRequest};
 
 use super::Caller;
 use crate::http::App;
+use crate::http::app::Http;
 use crate::http::problem::{ApiError, ApiResult};
 
 /// The `{id}` of a path, as it was sent.
@@ -45,11 +43,6 @@ impl FromRequestParts<App> for PathIds {
         let nameless = id.chars().chain(replica.chars()).any(char::is_control);
         if nameless { Err(unreadable(parts)) } else { Ok(Self(id, replica)) }
     }
-}
-
-/// The id that this is the text of, in lower or upper case.
-pub fn canonical_id<T: FromStr + Display>(text: &str) -> Option<T> {
-    text.parse::<T>().ok().filter(|id| id.to_string().eq_ignore_ascii_case(text))
 }
 
 /// No id or name is written in bytes that are no UTF-8, or has control characters.
@@ -92,14 +85,23 @@ pub async fn deployment_to_change(
         Ok(record) => return Ok(record.id),
         Err(missing) => missing,
     };
-    let Some(key) = key else { return Err(missing) };
-    // A delete by name that is repeated: the name is gone, the answer is not.
-    let answers = app.shared.store.answered(&[(caller.user.id, key.key.as_str())]).await?;
-    let same = answers.into_iter().find(|answer| answer.fingerprint == key.fingerprint);
-    match same.map(|answer| answer.outcome) {
+    match answered_before(app, caller, key).await? {
         Some(Outcome::DeploymentDeleted { deployment_id }) => Ok(deployment_id),
         _ => Err(missing),
     }
+}
+
+/// What this very request was answered, should it be a repeated one: of a delete by name the name is gone, the answer is
+/// not.
+pub(super) async fn answered_before(
+    app: &Http,
+    caller: &Caller,
+    key: Option<&IdempotencyKey>,
+) -> ApiResult<Option<Outcome>> {
+    let Some(key) = key else { return Ok(None) };
+    let answers = app.shared.store.answered(&[(caller.user.id, key.key.as_str())]).await?;
+    let same = answers.into_iter().find(|answer| answer.fingerprint == key.fingerprint);
+    Ok(same.map(|answer| answer.outcome))
 }
 
 /// The user that `id` means, by id or by name. For administrators.

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use fogline_api::http::{CompleteEventRequest, ProxyEventResponse, ProxyEventStatus};
 use fogline_core::command::{Command, Outcome};
-use fogline_core::id::DecisionId;
+use fogline_core::id::{DecisionId, canonical_id};
 use fogline_core::record::{DecisionRecord, ScalingTarget};
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Body, Caller, PathId, canonical_id};
+use crate::http::extract::{Body, Caller, PathId};
 use crate::http::problem::{ApiError, ApiResult};
 use crate::http::problem_docs::ChangeProblems;
 

@@ -8,11 +8,10 @@ pub mod stop_unlisted;
 
 use fogline_api::http::NodeResponse;
 use fogline_core::Cluster;
-use fogline_core::id::NodeId;
+use fogline_core::id::{NodeId, canonical_id};
 use fogline_core::record::NodeRecord;
 
 use crate::http::app::Http;
-use crate::http::extract::canonical_id;
 use crate::http::present;
 use crate::http::problem::{ApiError, ApiResult};
 

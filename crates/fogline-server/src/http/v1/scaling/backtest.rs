@@ -11,6 +11,7 @@ use fogline_core::scaling::Policy;
 use fogline_core::scaling::backtest::{BacktestError, ChangeRecord, Moment, Row, Series, SeriesError, Setup, backtest};
 use fogline_core::scaling::policy::{Span, TargetType};
 use fogline_core::scaling::sample::builtin;
+use fogline_core::shorten;
 
 use super::policies::{checked, may_try};
 use crate::http::app::{App, Http};
@@ -174,10 +175,7 @@ fn refused(error: BacktestError) -> ApiError {
 fn cut(changes: &mut Vec<ChangeRecord>) {
     changes.truncate(MOST_SHOWN);
     for change in changes {
-        if let Some((end, _)) = change.reason.char_indices().nth(MOST_REASON) {
-            change.reason.truncate(end);
-            change.reason.push('…');
-        }
+        shorten(&mut change.reason, MOST_REASON);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use fogline_core::command::{Command, Outcome};
-use fogline_core::id::UserId;
+use fogline_core::id::{UserId, canonical_id};
 
 use crate::http::answer::{Gone, unexpected};
 use crate::http::app::App;
-use crate::http::extract::{Admin, NoBody, PathId, canonical_id, visible_user};
+use crate::http::extract::{Admin, NoBody, PathId, visible_user};
 use crate::http::problem::ApiResult;
 use crate::http::problem_docs::ChangeProblems;
 
