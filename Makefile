@@ -7,7 +7,7 @@ CARGO ?= cargo
 PACKAGES := gcc:cc libc6-dev:/usr/include/stdio.h ca-certificates:/etc/ssl/certs/ca-certificates.crt curl:curl \
             python3:python3 procps:ps sqlite3:sqlite3 util-linux:unshare mount:mount postgresql:/usr/lib/postgresql/*/bin/postgres \
             docker.io:dockerd docker-cli:docker docker-registry:docker-registry tini:tini prometheus:prometheus redis-server:redis-server \
-            podman:podman netavark:/usr/lib/podman/netavark iptables:iptables iproute2:ip openssl:openssl
+            podman:podman netavark:/usr/lib/podman/netavark iptables:iptables iproute2:ip openssl:openssl wrk:wrk nginx-light:nginx haproxy:haproxy
 
 .DEFAULT_GOAL := help
 .PHONY: help deps demo test soak bench lint ci
@@ -47,7 +47,7 @@ test: deps ## all tests
 
 soak: deps ## all tests, and those that take minutes: twenty seeds of the crash test, long simulations
 	$(CARGO) test --locked --workspace --no-fail-fast
-	$(CARGO) test --locked --package fogline --package fogline-agent --package fogline-sim --tests --no-fail-fast -- --ignored
+	$(CARGO) test --locked --package fogline --package fogline-agent --package fogline-proxy --package fogline-sim --tests --no-fail-fast -- --ignored
 
 bench: deps ## the benchmarks, which print their figures
 	$(CARGO) bench --locked --workspace --bench '*'

@@ -1,4 +1,4 @@
-//! Builds the program of the test image: one file, linked statically, so that it runs where there is nothing else.
+//! Builds the program of the test image, linked statically, so that it runs where there is nothing else.
 //!
 //! Must never need anything but the compiler that builds this crate. Cargo builds it again when its source changes.
 
@@ -9,7 +9,7 @@ use std::process::Command;
 fn main() {
     let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect("cargo sets it"));
     let source = "service/main.rs";
-    println!("cargo::rerun-if-changed={source}");
+    println!("cargo::rerun-if-changed=service");
     let status = Command::new(variable("RUSTC"))
         .args(["--edition", "2024", "--crate-name", "service", "-C", "target-feature=+crt-static"])
         .args(["-C", "opt-level=2", "-C", "strip=symbols", "-C", "panic=abort", "-D", "warnings", source, "-o"])

@@ -68,6 +68,12 @@ const RULES: &[Rule] = &[
         why: "an agent that is broken into finds no database and no key",
     },
     Rule {
+        package: "fogline-proxy",
+        may_use: &["fogline-api", "fogline-core"],
+        cannot_reach: &["sqlx", "libsqlite3-sys", "argon2", "jsonwebtoken", "procfs", "clap"],
+        why: "what strangers talk to finds no database, no key and no decision",
+    },
+    Rule {
         package: "fogline-server",
         may_use: &["fogline-api", "fogline-core", "fogline-source", "fogline-store"],
         cannot_reach: &["procfs", "clap"],
@@ -81,7 +87,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         package: "fogline",
-        may_use: &["fogline-agent", "fogline-api", "fogline-core", "fogline-server", "fogline-source", "fogline-store"],
+        may_use: &[
+            "fogline-agent",
+            "fogline-api",
+            "fogline-core",
+            "fogline-proxy",
+            "fogline-server",
+            "fogline-source",
+            "fogline-store",
+        ],
         cannot_reach: &["fogline-sim", "openssl-sys", "ring"],
         why: "the simulation is for tests, and there is one cryptography provider",
     },

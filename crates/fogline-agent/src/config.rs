@@ -4,37 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fogline_api::attach::{self, Token};
 use fogline_core::quantity::Resources;
 
 use crate::ports::PortRange;
-
-/// The token by which servers know their agents. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// Wraps the token's text; blanks around it are not part of it.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// The text, to be sent and for nothing else.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(hidden)")
-    }
-}
 
 /// A node that the agent presents.
 #[derive(Clone, PartialEq, Debug)]
@@ -103,6 +79,9 @@ pub struct AgentConfig {
     pub shim_args: Vec<OsString>,
     /// What replicas inherit of the environment, such as `PATH`.
     pub base_env: BTreeMap<String, String>,
+    /// Files that a process replica may have open, where it asks for no more: the agent may have more for itself. As many
+    /// as the agent when nothing is said.
+    pub open_files: Option<u64>,
     /// Stop every replica before the agent ends. For `fogline dev`: elsewhere, work outlives its agent.
     pub stop_replicas_on_exit: bool,
 }
@@ -125,6 +104,7 @@ impl AgentConfig {
             shim_program: PathBuf::from("/proc/self/exe"),
             shim_args: vec![OsString::from("shim")],
             base_env: BTreeMap::new(),
+            open_files: None,
             stop_replicas_on_exit: false,
         }
     }
@@ -134,15 +114,7 @@ impl AgentConfig {
     /// # Errors
     /// What is wrong, and what would be accepted.
     pub fn validate(&self) -> Result<(), String> {
-        if self.servers.is_empty() {
-            return Err("no server is given: name at least one as address:port".to_owned());
-        }
-        for server in &self.servers {
-            let port = server.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
-            if !matches!(port, Some((false, Ok(1..)))) {
-                return Err(format!("{server:?} is no server: give address:port, for example 10.0.0.1:8001"));
-            }
-        }
+        attach::check_servers(&self.servers)?;
         if self.nodes.is_empty() {
             return Err("no node is given: an agent presents at least one".to_owned());
         }
@@ -178,12 +150,6 @@ mod tests {
     fn config() -> AgentConfig {
         let nodes = vec![NodeConfig::machine("one".to_owned())];
         AgentConfig::new(vec!["127.0.0.1:8001".to_owned()], Token::new(" secret\n"), PathBuf::from("d"), nodes)
-    }
-
-    #[test]
-    fn the_token_is_trimmed_and_never_shown() {
-        assert_eq!(config().token.reveal(), "secret");
-        assert!(!format!("{:?}", config()).contains("secret"));
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! replica of this agent. Tests: below.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use fogline_core::id::ReplicaId;
 
 /// How long a port that somebody else was found on is not tried again.
 const AVOID_US: u64 = 60_000_000;
+
+/// The golden part of a turn, in parts of 2⁶⁴: any number of such turns leaves them spread over the circle.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The ports that replicas may get, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +37,12 @@ impl PortRange {
     /// When `last` is smaller than `first`, or `first` is 0.
     pub const fn new(first: u16, last: u16) -> Result<Self, BadPortRange> {
         if first == 0 || last < first { Err(BadPortRange { first, last }) } else { Ok(Self { first, last }) }
+    }
+
+    /// Its ports, from the first to the last.
+    #[must_use]
+    pub const fn bounds(self) -> RangeInclusive<u16> {
+        self.first..=self.last
     }
 }
 
@@ -59,10 +69,14 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Nothing given out yet.
+    /// Nothing given out yet. What an earlier agent gave out last is not known, so each of them, counted from 1, begins
+    /// elsewhere in the range: far from where the ones before it began.
     #[must_use]
-    pub const fn new(range: PortRange) -> Self {
-        Self { range, owners: BTreeMap::new(), avoided_until_us: BTreeMap::new(), next: range.first }
+    pub fn new(range: PortRange, incarnation: u64) -> Self {
+        let turned = u128::from(incarnation.saturating_sub(1).wrapping_mul(GOLDEN));
+        let ports = u128::from(range.last - range.first) + 1;
+        let next = range.first + u16::try_from((turned * ports) >> 64).unwrap_or(0);
+        Self { range, owners: BTreeMap::new(), avoided_until_us: BTreeMap::new(), next }
     }
 
     /// The range that ports are picked from.
@@ -113,6 +127,8 @@ impl Ports {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use fogline_core::id::IdSource;
     use fogline_core::time::Timestamp;
 
@@ -126,7 +142,7 @@ mod tests {
     #[test]
     fn every_port_once_then_none_then_the_one_that_was_given_back() {
         let mut id = ids();
-        let mut ports = Ports::new(PortRange::new(100, 103).expect("a range"));
+        let mut ports = Ports::new(PortRange::new(100, 103).expect("a range"), 1);
         let owners: Vec<ReplicaId> = (0..4).map(|_| id()).collect();
         let given: Vec<u16> = owners.iter().filter_map(|owner| ports.pick(*owner, 0)).collect();
         assert_eq!(given, [100, 101, 102, 103]);
@@ -140,7 +156,7 @@ mod tests {
     #[test]
     fn a_port_that_became_free_is_the_last_to_be_given_again() {
         let mut id = ids();
-        let mut ports = Ports::new(PortRange::new(100, 102).expect("a range"));
+        let mut ports = Ports::new(PortRange::new(100, 102).expect("a range"), 1);
         let first = id();
         assert_eq!(ports.pick(first, 0), Some(100));
         ports.release(100, first);
@@ -148,9 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn a_later_agent_does_not_begin_where_an_earlier_one_did() {
+        let mut id = ids();
+        let mut first = |incarnation: u64| {
+            let mut ports = Ports::new(PortRange::default(), incarnation);
+            (0..300).filter_map(|_| ports.pick(id(), 0)).collect::<Vec<u16>>()
+        };
+        let given: BTreeSet<u16> = (1..=20).flat_map(&mut first).collect();
+        assert_eq!(given.len(), 20 * 300, "none of twenty gives out what another one did");
+        assert!((20_000..=29_999).contains(&first(u64::MAX)[0]));
+    }
+
+    #[test]
     fn a_port_of_somebody_else_is_left_alone_for_a_while() {
         let mut id = ids();
-        let mut ports = Ports::new(PortRange::new(100, 101).expect("a range"));
+        let mut ports = Ports::new(PortRange::new(100, 101).expect("a range"), 1);
         ports.avoid(100, 5);
         let replica = id();
         assert_eq!(ports.pick(replica, 5), Some(101));
@@ -162,7 +190,7 @@ mod tests {
     fn a_fixed_port_has_one_owner() {
         let mut id = ids();
         let (one, other) = (id(), id());
-        let mut ports = Ports::new(PortRange::default());
+        let mut ports = Ports::new(PortRange::default(), 1);
         assert_eq!(ports.claim(8_080, one), Ok(()));
         assert_eq!(ports.claim(8_080, one), Ok(()));
         assert_eq!(ports.claim(8_080, other), Err(one));

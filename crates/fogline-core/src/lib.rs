@@ -20,6 +20,8 @@ mod shorten;
 pub mod spec;
 pub mod state;
 pub mod time;
+pub mod traffic;
+pub mod trouble;
 
 pub use cluster::Cluster;
 pub use shorten::shorten;

@@ -34,6 +34,12 @@ pub struct Settings {
     pub replace_backoff: Duration,
     /// Longest such pause.
     pub replace_backoff_max: Duration,
+    /// How often requests may wake deployments of one owner within a minute. Each wake starts replicas, and whoever knows
+    /// a host may send requests.
+    pub wakes_per_minute: u32,
+    /// How long a new leader waits for proxies to find it before it believes that there are none. 5 s is enough where a
+    /// server only ever follows itself; one that takes over has to be looked for.
+    pub proxy_arrival: Duration,
 }
 
 impl Default for Settings {
@@ -47,6 +53,8 @@ impl Default for Settings {
             failure_memory: Duration::from_secs(600),
             replace_backoff: Duration::from_secs(1),
             replace_backoff_max: Duration::from_secs(300),
+            wakes_per_minute: 60,
+            proxy_arrival: Duration::from_secs(5),
         }
     }
 }

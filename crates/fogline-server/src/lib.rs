@@ -1,9 +1,10 @@
-//! The control plane: the writer, the HTTP API, the agents' endpoint.
+//! The control plane: the writer, the HTTP API, the endpoint of agents and proxies.
 //!
 //! Decides nothing about the cluster itself: that is `fogline-core`. Here is what surrounds it, so that a decision is
 //! durable before anybody hears of it. Must never touch Docker or a process: that is the agents' part.
 
 mod agents;
+mod attach;
 pub mod auth;
 mod bootstrap;
 mod clock;
@@ -13,6 +14,7 @@ pub mod http;
 mod http_listener;
 mod leadership;
 mod presence;
+mod proxies;
 mod scaling;
 mod serve;
 mod state;

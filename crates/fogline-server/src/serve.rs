@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use fogline_core::settings::Settings;
 use fogline_source::{ConfigError, Sources};
 use fogline_store::{BadUrl, OpenError, SampleStore, SamplesConfig, Store, StoreConfig, StoreError};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -19,13 +20,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::agents::{AgentsConfig, Commands, Endpoint, Logs};
+use crate::agents::{AgentsConfig, Commands, Logs};
+use crate::attach::Endpoint;
 use crate::bootstrap::{self, SecretFileError};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::http;
 use crate::http_listener::HttpListener;
 use crate::leadership::{Campaign, Leadership, Standing, Witness, pin_keys};
+use crate::proxies::ProxiesConfig;
 use crate::scaling::ScalingStanding;
 use crate::state::Shared;
 use crate::telemetry::Telemetry;
@@ -33,6 +36,8 @@ use crate::writer::Writer;
 
 /// How long agents get to hear that the server stops.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long proxies have to find a server that takes over: the longest pause, a call that is not answered, and a last one.
+const PROXY_ARRIVAL: Duration = Duration::from_secs(20);
 
 /// Why a server does not start, or has stopped though nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +213,7 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
 
     let sources = Sources::new(&config.sources)?;
     let samples = SampleStore::open(&SamplesConfig::beside(&place)).await?;
+    let proxy_arrival = if shared_database { PROXY_ARRIVAL } else { config.settings.proxy_arrival };
     let (clock, telemetry, leadership) = (Clock::system(), Telemetry::new(), Leadership::new());
     let standing = Standing {
         store: store.clone(),
@@ -215,7 +221,7 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
         telemetry: telemetry.clone(),
         leadership: leadership.clone(),
         witness: Arc::new(Witness::default()),
-        settings: config.settings.clone(),
+        settings: Settings { proxy_arrival, ..config.settings.clone() },
         writer_queue: config.writer_queue,
         admin_password: config.admin_password.clone(),
         scaling: ScalingStanding {
@@ -246,12 +252,13 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
     });
     let agents = AgentsConfig {
         store: store.clone(),
-        clock,
+        clock: clock.clone(),
         telemetry: telemetry.clone(),
-        leadership,
+        leadership: leadership.clone(),
         heartbeat_interval,
         open_sessions: AtomicUsize::new(0),
     };
+    let proxies = ProxiesConfig { clock, leadership: leadership.clone() };
     let stop_campaign = CancellationToken::new();
     let parts = Parts {
         grace: shared.config.shutdown_grace,
@@ -265,7 +272,8 @@ pub async fn start(config: ServerConfig, shutdown: CancellationToken) -> Result<
     };
     let router = http::router(Arc::clone(&shared));
     let http = HttpListener::of_this_process().serve(http_listener, router, parts.stop_http.clone());
-    let agents = Endpoint::new(agents, &agent_token).serve(agent_listener, parts.stop_agents.clone());
+    let agents =
+        Endpoint::new(leadership, agents, proxies, &agent_token).serve(agent_listener, parts.stop_agents.clone());
     let supervisor = tokio::spawn(parts.supervise(http, agents, shutdown));
     tracing::info!("Listening on http://{http_addr} for people and on {agent_addr} for agents");
     Ok(Running { http_addr, agent_addr, generated_password, shared, supervisor })

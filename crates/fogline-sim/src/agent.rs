@@ -9,7 +9,7 @@ use fogline_agent::session::{self, Obeyed, Session, SessionConfig};
 use fogline_agent::supervisor::{self, Memo, Supervisor, SupervisorConfig};
 use fogline_api::protocol::{FromAgent, FromServer, NodeAssignment, NodeLoad};
 use fogline_core::assignment::Authority;
-use fogline_core::id::{NodeId, ReplicaId};
+use fogline_core::id::ReplicaId;
 use fogline_core::observation::{NodeDeclaration, NodeUsage};
 
 use crate::bug::Bug;
@@ -120,7 +120,8 @@ impl Agent {
         let restored = supervisor::Input::Restored { memos, adopted };
         let mut wishes = self.tell(Told::Supervisor(restored), serves_after_us, now_us)?;
         for (node, list) in self.disk.lists.clone() {
-            let input = assigned(&node, list, None);
+            let (node_id, assignment) = (list.node_id, list.assignment);
+            let input = supervisor::Input::Recalled { node: node.into(), node_id, assignment };
             wishes.extend(self.tell(Told::Supervisor(input), serves_after_us, now_us)?);
         }
         wishes.extend(self.tell(Told::Session(session::Input::Tick), serves_after_us, now_us)?);
@@ -229,7 +230,8 @@ impl Agent {
                 } else {
                     self.disk.lists.insert(node.to_string(), list.clone());
                 }
-                inputs.push_back(Told::Supervisor(assigned(&node, list, unsaved)));
+                let (node_id, assignment) = (list.node_id, list.assignment);
+                inputs.push_back(Told::Supervisor(supervisor::Input::Assigned { node, node_id, assignment, unsaved }));
             }
             session::Output::Refused(_)
             | session::Output::OpenLog(_)
@@ -266,6 +268,10 @@ impl Agent {
             supervisor::Output::Probe(probe) => {
                 wishes.push(Wish::Probe { replica: probe.replica_id, run: probe.run, number: probe.number });
             }
+            supervisor::Output::WarmUp(order) => {
+                let (replica_id, run) = (order.replica_id, order.run);
+                inputs.push_back(Told::Supervisor(supervisor::Input::WarmedUp { replica_id, run, result: Ok(()) }));
+            }
             supervisor::Output::Report { node, report } => {
                 inputs.push_back(Told::Session(session::Input::Report { node, report }));
             }
@@ -277,11 +283,6 @@ impl Agent {
         }
         Ok(())
     }
-}
-
-fn assigned(node: &str, list: NodeAssignment, unsaved: Option<String>) -> supervisor::Input {
-    let (node_id, assignment): (NodeId, _) = (list.node_id, list.assignment);
-    supervisor::Input::Assigned { node: node.into(), node_id, assignment, unsaved }
 }
 
 /// What a server says to an agent, in the words of the protocol.

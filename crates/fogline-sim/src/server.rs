@@ -235,7 +235,8 @@ impl Server {
         let touched = batch.changes.replicas.iter().flat_map(|(_, edit)| {
             [&edit.before, &edit.after].into_iter().flatten().filter_map(|replica| replica.node_id)
         });
-        let touched: std::collections::BTreeSet<NodeId> = touched.chain(fresh).collect();
+        let released = batch.changes.released.iter().copied();
+        let touched: std::collections::BTreeSet<NodeId> = touched.chain(released).chain(fresh).collect();
         for node in touched {
             said.extend(self.assignment_of(node));
         }

@@ -1,14 +1,17 @@
-//! The program that test workloads run: an HTTP server of one file, which does on request what a test wants to see.
+//! The program that test workloads run: a small HTTP server, which does on request what a test wants to see.
 //!
 //! It is the only program of the test image, linked statically, and runs as a plain process just as well. It listens on
 //! `PORT` (8080 without), prints `started` when it does, a line a request to standard output, and `started` to standard
-//! error too. SIGTERM ends it with 0, after `GRACE_MS` where that is set. Built by `build.rs` with nothing but std. Must
+//! error too. Connections stay until the other side closes them, and after SIGTERM until their next answer. SIGTERM ends it
+//! with 0, after `GRACE_MS` where that is set. Built by `build.rs` with nothing but std. Must
 //! never be more than a test needs: it does what strangers ask. Its answers are described at `answer`.
 //!
 //! Flags: `--exit N` end at once with this code; `--ignore-term` go on after SIGTERM; `--version-text X` say this instead of
 //! what is in the file `/version`; `--wait-ms N` listen only after that; `--sleep-ms N` do nothing else, then end. For
 //! commands beside it, in their order: `--say X`, `--complain X` to standard error, `--fill N` so many bytes, `--show NAME` a
 //! variable, `--where` the working directory; `--spawn` a child that sleeps on, in a session of its own process group.
+
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,6 +27,8 @@ use std::{env, fs, hint, process, thread};
 static TERMINATED: AtomicBool = AtomicBool::new(false);
 /// What `/health` answers.
 static HEALTH: AtomicU16 = AtomicU16::new(200);
+/// Who has it is the one that `/work` is done for.
+static WORKER: Mutex<()> = Mutex::new(());
 /// What `/eat` has eaten.
 static EATEN: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
@@ -91,32 +96,55 @@ fn main() {
     println!("stopped");
 }
 
-/// Reads one request and answers it.
+/// Answers the requests of one connection.
 fn serve(stream: TcpStream, version: &str) {
+    let _ = stream.set_nodelay(true);
     let mut reader = BufReader::new(&stream);
-    let mut line = String::new();
-    if reader.read_line(&mut line).is_err() {
-        return;
+    while let Some(stays) = exchange(&mut reader, &stream, version) {
+        if !stays {
+            return;
+        }
     }
-    let mut length = 0;
+}
+
+/// Reads one request and answers it; says whether the connection stays. Nothing when there is none any more.
+fn exchange(reader: &mut BufReader<&TcpStream>, stream: &TcpStream, version: &str) -> Option<bool> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    // HTTP/1.0 has no connections that stay.
+    let (mut length, mut stays, mut key) = (0, line.trim_end().ends_with("HTTP/1.1"), None);
     let mut header = String::new();
     while reader.read_line(&mut header).is_ok_and(|read| read > 0) && !header.trim().is_empty() {
-        if let Some((_, value)) = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        {
-            length = value.trim().parse().unwrap_or(0);
+        let (name, value) = header.split_once(':').unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap_or(0),
+            "connection" => stays &= !value.to_ascii_lowercase().contains("close"),
+            "sec-websocket-key" => key = Some(value.trim().to_owned()),
+            _ => {}
         }
         header.clear();
     }
+    if let Some(key) = key {
+        let accept = websocket::accept(&key);
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+        (&*stream).write_all(format!("{head}Sec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes()).ok()?;
+        websocket::echo(reader, stream).ok()?;
+        return None;
+    }
     let mut body = Vec::new();
     let _ = reader.take(length).read_to_end(&mut body);
-    let Some(target) = line.split_whitespace().nth(1) else { return };
+    let target = line.split_whitespace().nth(1)?;
     println!("{}", line.trim());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query: BTreeMap<&str, String> =
         query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key, decoded(value))).collect();
     let (status, text) = answer(path, &query, version);
+    stays &= !TERMINATED.load(Ordering::SeqCst);
+    let connection = if stays { "keep-alive" } else { "close" };
     let head = format!("HTTP/1.1 {status} -\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n", text.len());
-    let _ = (&stream).write_all(format!("{head}Connection: close\r\n\r\n{text}").as_bytes());
+    let text = if line.starts_with("HEAD ") { "" } else { &text };
+    (&*stream).write_all(format!("{head}Connection: {connection}\r\n\r\n{text}").as_bytes()).ok()?;
+    Some(stays)
 }
 
 /// What it does, by path.
@@ -161,6 +189,19 @@ fn answer(path: &str, query: &BTreeMap<&str, String>, version: &str) -> (u16, St
             }
             "burned\n".to_owned()
         }
+        // Answers after `ms`.
+        "/wait" => {
+            thread::sleep(milliseconds(number("ms")));
+            "waited\n".to_owned()
+        }
+        // Answers after `ms` of work that one request at a time can have, as if there were one worker.
+        "/work" => {
+            let _one = WORKER.lock().unwrap();
+            thread::sleep(milliseconds(number("ms")));
+            "worked\n".to_owned()
+        }
+        // So many bytes.
+        "/bytes" => "x".repeat(number("n") as usize),
         // Takes `mb` more of memory, touches it, and keeps it.
         "/eat" => {
             let mut eaten = EATEN.lock().unwrap();

@@ -4,6 +4,8 @@
 //! * [`Engine`] a private container engine in a network of its own, of either [`Make`]: Docker or Podman; [`Registry`] an
 //!   image registry beside it, and [`service_program`] what runs in the test image.
 //! * [`Prometheus`] and what it scrapes, an [`Exporter`]; [`Redis`]: each with or without password and TLS.
+//! * [`Nginx`] and [`Haproxy`], to be compared with, and [`wrk`], which does.
+//! * [`Load`] requests and WebSockets at a steady rate, each of which is accounted for.
 //! * [`Relay`] and [`UnixRelay`] a network between two programs that passes, hangs, is cut, leads elsewhere, or spoils
 //!   single requests.
 //! * [`patience`] waiting for the real thing, with a deadline.
@@ -33,7 +35,10 @@
 mod child;
 mod directory;
 mod engine;
+mod haproxy;
+mod load;
 mod namespace;
+mod nginx;
 pub mod patience;
 pub mod port;
 mod postgres;
@@ -45,10 +50,15 @@ mod relay;
 mod seat;
 mod tls;
 mod user;
+mod wrk;
 
 pub use engine::{Engine, Make, service_program};
+pub use haproxy::Haproxy;
+pub use load::{Load, LoadPlan, LoadReport};
+pub use nginx::Nginx;
 pub use postgres::{Database, Postgres};
 pub use prometheus::{Exporter, Prometheus};
 pub use redis::Redis;
 pub use registry::{Registry, USER};
 pub use relay::{Deed, Relay, Request, UnixRelay};
+pub use wrk::{WrkReport, wrk};

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::child::Server;
 use crate::patience::wait_for;
@@ -32,6 +32,11 @@ impl Seat {
     /// Where the server listens, or listened before it was stopped.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.load(Ordering::Relaxed)))
+    }
+
+    /// The server's process, where there is one.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.server().as_ref().map(Server::pid)
     }
 
     /// Starts the server for the first time. `launch` starts it at [`Seat::address`], or tells what it said instead.

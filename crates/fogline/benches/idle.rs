@@ -18,7 +18,7 @@ const MEASURE: Duration = Duration::from_secs(30);
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let parts = Parts::start().await;
+        let parts = Parts::start(&[]).await;
         sleep(SETTLE).await;
         let measured = [("server", &parts.server, 60), ("agent", &parts.agent, 25)];
         let before = measured.map(|(_, child, _)| processor_time(child));

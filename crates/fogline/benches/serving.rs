@@ -24,7 +24,7 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let parts = Parts::start().await;
+        let parts = Parts::start(&[]).await;
         let client = &parts.client;
         let id = client.deploy(&spec()).await.expect("fits").deployment_id;
         let mut known = BTreeSet::new();

@@ -4,6 +4,7 @@
 //! shim (`fogline shim DIR`) starts before any thread, runtime or logging does.
 
 mod agent_process;
+mod attach;
 mod backtest;
 mod chain;
 mod cli;
@@ -13,15 +14,18 @@ mod demo;
 mod duration;
 mod env;
 mod exit;
+mod front_door;
 mod logging;
 mod output;
 mod progress;
 mod refusal;
+mod route_text;
 mod serving;
 mod session;
 mod settings;
 mod signals;
 mod spec_file;
+mod top;
 mod transfer;
 
 use std::ffi::OsString;

@@ -62,6 +62,7 @@ fn exit_of(problem: &Problem) -> Exit {
         | Kind::QuotaExceeded
         | Kind::MethodNotAllowed
         | Kind::NameTaken
+        | Kind::RouteTaken
         | Kind::StillInUse
         | Kind::NotRunning
         | Kind::EventsGone
@@ -86,6 +87,7 @@ fn hint_of(problem: &Problem) -> Option<String> {
             "`fogline explain NAME` says why each node was turned away, `fogline node list` what is free"
         }
         Kind::NameTaken => "`fogline apply -f FILE` updates a deployment that is there",
+        Kind::RouteTaken => "`fogline route list` shows your routes; every host is one user's",
         Kind::NotFound => "`fogline list` shows what there is",
         Kind::StorageFull => "free some space on the server; it goes on by itself",
         Kind::Internal => "the server's log says more; look for the request's id",

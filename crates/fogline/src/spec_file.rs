@@ -136,12 +136,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_requests_is_read() {
+        let text = "name: web\nport: 80\ncommand: [serve]\nresources: {cpu: 0.5, memory: 512}\n\
+            routes: [{host: web.localhost, path: /api, strip_path: true}, {tcp_port: 15432}]\n\
+            traffic: {timeout_s: 10, hold: {max_requests: 5, placeholder: {}}}\n\
+            warm_up: {path: /warm, times: 3}\n";
+        let specs = parse(text, "test.yaml").expect("parses");
+        let spec = specs.first().expect("one");
+        assert_eq!((spec.routes.len(), spec.routes[1].tcp_port), (2, Some(15_432)));
+        let traffic = spec.traffic.as_ref().expect("said");
+        assert_eq!((traffic.timeout_s, traffic.idle_timeout_s, traffic.hold.max_requests), (10, 600, 5));
+        assert_eq!(spec.warm_up.as_ref().map(|warm_up| (warm_up.times, warm_up.timeout_s)), Some((3, 30)));
+    }
+
+    #[test]
     fn a_mistake_is_shown_at_its_place() {
         for (text, parts) in [
             ("name: web\nreplica: 3\nresources: {cpu: 1, memory: 512}\n", ["replica", "test.yaml:2"]),
             ("name: web\nreplicas: many\nresources: {cpu: 1, memory: 512}\n", ["many", "test.yaml:2"]),
             ("name: web\nname: web\nresources: {cpu: 1, memory: 512}\n", ["duplicate", "test.yaml:2"]),
             ("name: [web\n", ["test.yaml", "^"]),
+            ("name: web\nroutes:\n  - hots: a\nresources: {cpu: 1, memory: 512}\n", ["hots", "test.yaml:3"]),
+            ("name: web\ntraffic:\n  timeout: 3\nresources: {cpu: 1, memory: 512}\n", ["timeout", "test.yaml:3"]),
+            ("name: web\nwarm_up:\n  pth: /x\nresources: {cpu: 1, memory: 512}\n", ["pth", "test.yaml:3"]),
         ] {
             let shown = refusal(text);
             for part in parts {

@@ -84,7 +84,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use fogline_core::quantity::{CpuMillis, Resources};
-    use fogline_core::spec::{HealthSpec, ReplicaTemplate, Runtime};
+    use fogline_core::spec::{HealthSpec, ReplicaTemplate, Runtime, WarmUpSpec};
 
     use super::*;
     use crate::driver::{Exit, ExitCause, StartError};
@@ -102,6 +102,7 @@ mod tests {
             host_port: None,
             container: None,
             health: Some(HealthSpec::default()),
+            warm_up: Some(WarmUpSpec { path: None, command: vec!["true".to_owned()], times: 2, timeout_s: 5 }),
             grace_s: 1,
             drain_timeout_s: 1,
         };
@@ -109,6 +110,7 @@ mod tests {
         json["later"] = 1.into();
         json["resources"]["later"] = serde_json::json!({"deep": [1, null]});
         json["health"]["later"] = "x".into();
+        json["warm_up"]["later"] = true.into();
         assert!(serde_json::from_value::<ReplicaTemplate>(json.clone()).is_err(), "a user is told of a typing error");
         let text = serde_json::to_vec(&json).expect("serialises");
         assert_eq!(from_slice::<ReplicaTemplate>(&text).expect("read"), template);

@@ -147,6 +147,7 @@ mod tests {
             host_port: None,
             container: None,
             health: Some(HealthSpec::default()),
+            warm_up: None,
             grace_s: 1,
             drain_timeout_s: 1,
         };

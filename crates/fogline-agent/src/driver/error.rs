@@ -182,3 +182,26 @@ pub enum DriverError {
         source: std::io::Error,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use fogline_core::trouble::Trouble;
+
+    use super::*;
+
+    #[test]
+    fn core_knows_by_the_first_words_what_strangers_may_be_told() {
+        let (image, reason) = (|| "10.0.0.7/web:1".to_owned(), || "secret".to_owned());
+        let failure = ImageFailure::DiskFull;
+        for (error, trouble) in [
+            (StartError::Image { image: image(), failure }, Trouble::Image),
+            (StartError::NotInImage { image: image(), reason: reason() }, Trouble::Start),
+            (StartError::MountRefused { path: image(), reason: reason() }, Trouble::Start),
+            (StartError::PortTaken { port: 80 }, Trouble::Start),
+            (StartError::NotPermitted { program: image(), reason: reason() }, Trouble::Start),
+            (StartError::NoCommand, Trouble::Start),
+        ] {
+            assert_eq!(Trouble::of(&error.to_string()), trouble, "{error}");
+        }
+    }
+}

@@ -2,34 +2,23 @@
 //!
 //! Invariant: a call ends in exactly one [`CallNews::Lost`], unless it is dropped; dropping it ends it.
 
-use std::time::Duration;
-
+use fogline_api::attach::{self, Token};
 use fogline_api::protocol::agent_service_client::AgentServiceClient;
 use fogline_api::protocol::{AgentMessage, FromAgent, FromServer};
-use fogline_core::causes::chain;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Request;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Endpoint;
 use tracing::warn;
 
 use super::Event;
-use crate::config::Token;
 
-/// How long a server may take to accept a connection.
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// A server is asked for a sign of life so often, and has so long to give it: a dead one is noticed within 4 s.
-const PING_EVERY: Duration = Duration::from_secs(2);
-const PONG_WITHIN: Duration = Duration::from_secs(2);
 /// Messages that may wait to be sent. What does not fit is not sent: the session says it again.
 const OUTBOUND: usize = 256;
 /// Pieces of logs that may wait; whoever reads a log waits when there are as many.
 const OUTBOUND_LOGS: usize = 16;
-/// A node's list with its templates must fit.
-const LARGEST_MESSAGE_BYTES: usize = 64 * 1_024 * 1_024;
+/// Who calls, in messages.
+const WHO: &str = "agent";
 
 /// What becomes of a call.
 #[derive(Debug)]
@@ -99,31 +88,17 @@ async fn converse(
     messages: impl tokio_stream::Stream<Item = AgentMessage> + Send + 'static,
     events: &mpsc::Sender<Event>,
 ) -> Result<(), String> {
-    let channel = Endpoint::from_shared(format!("http://{server}"))
-        .map_err(|error| format!("{server} is no address of a server: {error}"))?
-        .connect_timeout(CONNECT_WITHIN)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PONG_WITHIN)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-        .map_err(|error| format!("cannot reach the server at {server}: {}", chain(&error)))?;
-    let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", token.reveal())
-        .parse()
-        .map_err(|_| "the agent's token holds characters that no token has".to_owned())?;
-    bearer.set_sensitive(true);
-    let mut request = Request::new(messages);
-    request.metadata_mut().insert("authorization", bearer);
+    let channel = attach::connect(server).await?;
+    let request = attach::authorized(messages, token)?;
     // Before the answer: a server may wait for the first message before it answers at all.
     tell(events, number, CallNews::Connected).await?;
     let mut answers = AgentServiceClient::new(channel)
-        .max_decoding_message_size(LARGEST_MESSAGE_BYTES)
+        .max_decoding_message_size(attach::LARGEST_MESSAGE_BYTES)
         .attach(request)
         .await
-        .map_err(|status| refused(server, &status))?
+        .map_err(|status| attach::refused(server, WHO, &status))?
         .into_inner();
-    while let Some(message) = answers.message().await.map_err(|status| refused(server, &status))? {
+    while let Some(message) = answers.message().await.map_err(|status| attach::refused(server, WHO, &status))? {
         match FromServer::try_from(message) {
             Ok(message) => tell(events, number, CallNews::Received(Box::new(message))).await?,
             Err(error) => warn!(server, %error, "a message of the server was refused"),
@@ -134,14 +109,4 @@ async fn converse(
 
 async fn tell(events: &mpsc::Sender<Event>, number: u64, news: CallNews) -> Result<(), String> {
     events.send(Event::Call { number, news }).await.map_err(|_| "the agent stops".to_owned())
-}
-
-fn refused(server: &str, status: &tonic::Status) -> String {
-    match status.code() {
-        tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => format!(
-            "the server at {server} refuses this agent ({}): give it the token of that server",
-            status.message()
-        ),
-        code => format!("the stream to the server at {server} broke: {code:?}: {}", status.message()),
-    }
 }

@@ -31,6 +31,7 @@ pub(super) async fn open(
     let settings = ProcessConfig {
         shim_program: config.shim_program.clone(),
         shim_args: config.shim_args.clone(),
+        open_files: config.open_files,
         ..ProcessConfig::new(config.data_dir.clone(), config.base_env.clone())
     };
     let process = ProcessDriver::new(settings, events.clone()).map_err(failed)?;

@@ -10,6 +10,7 @@ mod driving;
 mod exec;
 mod keeper;
 mod relay;
+mod warm_up;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -204,13 +205,8 @@ impl Agent {
         info!(replicas = adopted.len(), lists = kept.lists.len(), "taking over from an earlier agent");
         self.supervise(supervisor::Input::Restored { memos: kept.memos, adopted }).await;
         for (node, list) in kept.lists {
-            self.supervise(supervisor::Input::Assigned {
-                node: node.into(),
-                node_id: list.node_id,
-                assignment: list.assignment,
-                unsaved: None,
-            })
-            .await;
+            let (node_id, assignment) = (list.node_id, list.assignment);
+            self.supervise(supervisor::Input::Recalled { node: node.into(), node_id, assignment }).await;
         }
     }
 
@@ -314,6 +310,10 @@ impl Agent {
                 work::signal(&self.drivers, replica_id, signal);
             }
             supervisor::Output::Probe(order) => work::probe(&self.config.address, order, &self.events),
+            supervisor::Output::WarmUp(order) => {
+                info!(replica_id = %order.replica_id, run = order.run, "warming up");
+                warm_up::start(&self.drivers, &self.config.address, order, &self.events);
+            }
             supervisor::Output::Report { node, report } => {
                 debug!(?report, "news");
                 queue.push_back(Told::Session(session::Input::Report { node, report }));

@@ -7,11 +7,11 @@
 
 mod authority;
 mod backlog;
-mod redial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fogline_api::attach::Redial;
 use fogline_api::protocol::{ExecQuestion, FromAgent, FromServer, Greeting, LogQuestion, NodeAssignment, Reception};
 use fogline_core::assignment::Authority;
 use fogline_core::id::{NodeId, ReplicaId};
@@ -19,7 +19,6 @@ use fogline_core::observation::{NodeDeclaration, ReplicaReport};
 use fogline_core::record::Runtimes;
 
 use backlog::Backlog;
-use redial::Redial;
 
 pub use authority::{Obeyed, Refusal};
 

@@ -114,7 +114,7 @@ pub(super) fn prepare_program(command: &mut Command, cgroup_procs: Vec<OwnedFd>)
 }
 
 /// A command beside a replica's program: a session of its own in the replica's cgroups, and otherwise as the program.
-pub(crate) fn prepare_beside(command: &mut Command, cgroup_procs: Vec<OwnedFd>) {
+pub(crate) fn prepare_beside(command: &mut Command, cgroup_procs: Vec<OwnedFd>, open_files: Option<u64>) {
     // SAFETY: only system calls on values made before the fork.
     unsafe {
         command.pre_exec(move || {
@@ -125,23 +125,40 @@ pub(crate) fn prepare_beside(command: &mut Command, cgroup_procs: Vec<OwnedFd>) 
                 // "0" is the writer itself. A cgroup that cannot be entered limits nothing, and stops nothing.
                 libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1);
             }
+            limit_files(open_files);
             default_signals();
             close_on_exec()
         });
     }
 }
 
-/// The shim: a session of its own before a signal to the agent's can reach it, and no descriptor but the first three.
-pub(crate) fn prepare_shim(command: &mut Command) {
+/// The shim: a session of its own before a signal to the agent's can reach it, and no descriptor but the first three. What
+/// it may have open, its program may.
+pub(crate) fn prepare_shim(command: &mut Command, open_files: Option<u64>) {
     // SAFETY: only system calls.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             if libc::setsid() < 0 {
                 return Err(io::Error::last_os_error());
             }
+            limit_files(open_files);
             default_signals();
             close_on_exec()
         });
+    }
+}
+
+/// Programs of before the time of many files go through all that they may have, or cannot count so far. Whoever needs more
+/// may raise it again.
+fn limit_files(most: Option<u64>) {
+    let Some(most) = most else { return };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both only look at the value on this stack. Should it not be set, the program may have more than it needs.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = most.min(limit.rlim_max);
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
     }
 }
 

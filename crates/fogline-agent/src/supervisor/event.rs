@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fogline_core::assignment::Assignment;
 use fogline_core::id::{NodeId, ReplicaId};
 use fogline_core::observation::ReplicaReport;
+use fogline_core::spec::WarmUpSpec;
 
 use super::memo::Memo;
 use super::readiness::ProbeTarget;
@@ -32,6 +33,10 @@ pub enum Input {
         /// restart would forget must not leave anything running.
         unsaved: Option<String>,
     },
+    /// A node's list as it was found on disk. Comes after `Restored`, once a node. Newer ones may have been obeyed that
+    /// could not be written, so it says nothing of what is not on it.
+    #[expect(missing_docs, reason = "as in Assigned")]
+    Recalled { node: Arc<str>, node_id: NodeId, assignment: Assignment },
     /// A start has worked.
     #[expect(missing_docs, reason = "as in StartOrder")]
     Started { replica_id: ReplicaId, run: u32, started: Started },
@@ -52,6 +57,9 @@ pub enum Input {
     /// A probe was answered: `Err` says how not.
     #[expect(missing_docs, reason = "as in ProbeOrder")]
     Probed { replica_id: ReplicaId, run: u32, number: u64, result: Result<(), String> },
+    /// A warm-up is over: `Err` says how it failed.
+    #[expect(missing_docs, reason = "as in WarmUpOrder")]
+    WarmedUp { replica_id: ReplicaId, run: u32, result: Result<(), String> },
     /// The agent goes and takes its replicas with it.
     StopAll,
     /// Time has passed.
@@ -70,6 +78,8 @@ pub enum Output {
     Signal { replica_id: ReplicaId, signal: Signal },
     /// Ask a replica; answer with `Probed`.
     Probe(ProbeOrder),
+    /// Warm a replica up; answer with `WarmedUp`.
+    WarmUp(WarmUpOrder),
     /// This is new.
     Report {
         /// The name of the replica's node.
@@ -94,5 +104,20 @@ pub struct ProbeOrder {
     /// What.
     pub target: ProbeTarget,
     /// How long an answer may take.
+    pub timeout_us: u64,
+}
+
+/// A warm-up to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WarmUpOrder {
+    /// Of whom.
+    pub replica_id: ReplicaId,
+    /// Which run of it.
+    pub run: u32,
+    /// Its port on the machine, where it has one.
+    pub port: Option<u16>,
+    /// What is to be done.
+    pub spec: WarmUpSpec,
+    /// How long all of it may take.
     pub timeout_us: u64,
 }

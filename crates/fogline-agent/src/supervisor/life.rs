@@ -6,10 +6,11 @@
 use fogline_core::spec::{ReplicaTemplate, Runtime};
 
 use super::crashes::Verdict;
-use super::event::{Output, ProbeOrder};
+use super::event::{Output, ProbeOrder, WarmUpOrder};
 use super::memo::End;
 use super::readiness::{Past, Readiness};
 use super::replica::{Ending, Listing, Phase, Replica, Subject};
+use super::warm_up::WarmUp;
 use crate::driver::{Exit, Signal, StartError, StartOrder, Started};
 use crate::ports::Ports;
 
@@ -73,17 +74,25 @@ impl Replica {
                 }
                 Step::Resting
             }
-            Phase::Alive { readiness, start_deadline_us } => {
+            Phase::Alive { readiness, warm_up, start_deadline_us } => {
                 if self.stop_ordered {
                     return self.terminate(now_us, out);
                 }
                 if !readiness.was_ready() && now_us >= *start_deadline_us {
-                    let why = readiness.last_failure().unwrap_or("no probe was answered").to_owned();
-                    out.push(Output::Signal { replica_id: self.id, signal: Signal::Kill });
-                    self.message = Some(format!("not ready within its start_timeout_s: {why}"));
-                    let kill_at_us = now_us.saturating_add(KILL_AGAIN_US);
-                    self.phase = Phase::Ending { kill_at_us, why: Ending::NotReady };
-                    return Step::Moved;
+                    let why = readiness.last_failure().unwrap_or("no probe was answered");
+                    let why = format!("not ready within its start_timeout_s: {why}");
+                    return self.give_up_start(why, now_us, out);
+                }
+                if let Some(why) = warm_up.failure(now_us) {
+                    let why = format!("its warm-up failed: {why}");
+                    return self.give_up_start(why, now_us, out);
+                }
+                if readiness.is_ready()
+                    && let Some((spec, timeout_us)) = warm_up.order(now_us)
+                {
+                    self.message = Some("its check passes, and it is being warmed up".to_owned());
+                    let (replica_id, run, port) = (self.id, self.run, self.port);
+                    out.push(Output::WarmUp(WarmUpOrder { replica_id, run, port, spec, timeout_us }));
                 }
                 if let Some(question) = readiness.poll(now_us) {
                     out.push(Output::Probe(ProbeOrder {
@@ -148,7 +157,9 @@ impl Replica {
         let health = self.subject.as_ref().map(|subject| subject.template.readiness(has_port)).unwrap_or_default();
         let start_timeout_us = u64::from(health.start_timeout_s.max(1)) * SECOND_US;
         let readiness = Readiness::new(&health, self.port, past, now_us);
-        self.phase = Phase::Alive { readiness, start_deadline_us: now_us.saturating_add(start_timeout_us) };
+        let warm_up = WarmUp::new(self.subject.as_ref().and_then(|subject| subject.template.warm_up.as_ref()), past);
+        let start_deadline_us = now_us.saturating_add(start_timeout_us);
+        self.phase = Phase::Alive { readiness, warm_up, start_deadline_us };
         self.look(now_us);
     }
 
@@ -170,9 +181,9 @@ impl Replica {
 
     /// A probe of this run was answered.
     pub fn probed(&mut self, number: u64, result: Result<(), String>, now_us: u64) {
-        if let Phase::Alive { readiness, .. } = &mut self.phase {
-            // What it has earned until now counts, whatever the answer is.
-            self.crashes.ready_for(readiness.ready_for_us(now_us));
+        // What it has earned until now counts, whatever the answer is.
+        self.look(now_us);
+        if let Phase::Alive { readiness, warm_up, .. } = &mut self.phase {
             let was_ready = readiness.is_ready();
             readiness.answer(number, result, now_us);
             match (was_ready, readiness.is_ready()) {
@@ -180,8 +191,21 @@ impl Replica {
                     let why = readiness.last_failure().unwrap_or("no answer");
                     self.message = Some(format!("its readiness check fails: {why}"));
                 }
-                (false, true) => self.message = None,
+                (false, true) if warm_up.is_done() => self.message = None,
                 _ => {}
+            }
+            self.look(now_us);
+        }
+    }
+
+    /// The warm-up of this run is over.
+    pub fn warmed_up(&mut self, result: Result<(), String>, now_us: u64) {
+        if let Phase::Alive { readiness, warm_up, .. } = &mut self.phase {
+            warm_up.end(result);
+            if warm_up.is_done() {
+                // However long it took to fail, a start that fails in its warm-up is part of a crash loop.
+                readiness.count_from(now_us);
+                self.message = None;
             }
             self.look(now_us);
         }
@@ -200,14 +224,12 @@ impl Replica {
                 let why = self.message.clone().unwrap_or_default();
                 self.crashed(&why, ports, now_us);
             }
-            Phase::Alive { readiness, .. } => {
-                self.crashes.ready_for(readiness.ready_for_us(now_us));
-                self.crashed(&exit.message, ports, now_us);
-            }
-            Phase::Held { .. }
+            Phase::Alive { .. }
+            | Phase::Held { .. }
             | Phase::Ending { why: Ending::Ordered, .. }
             | Phase::Starting
             | Phase::Waiting { .. } => {
+                self.look(now_us);
                 self.crashed(&exit.message, ports, now_us);
             }
             Phase::Ended(_) => {}
@@ -294,7 +316,7 @@ impl Replica {
 
     /// Notes what being ready has earned it.
     fn look(&mut self, now_us: u64) {
-        if let Phase::Alive { readiness, .. } = &self.phase {
+        if let Phase::Alive { readiness, warm_up: WarmUp::Done, .. } = &self.phase {
             self.been_ready |= readiness.was_ready();
             self.crashes.ready_for(readiness.ready_for_us(now_us));
         }
@@ -307,6 +329,15 @@ impl Replica {
         let last = self.message.take().unwrap_or_else(|| "it ended".to_owned());
         self.message = Some(format!("not started again, because no server lists it: {last}"));
         self.end(End::Failed, ports)
+    }
+
+    /// Kills what runs and does not become what it should: to be started anew, after a pause.
+    fn give_up_start(&mut self, why: String, now_us: u64, out: &mut Vec<Output>) -> Step {
+        out.push(Output::Signal { replica_id: self.id, signal: Signal::Kill });
+        self.message = Some(why);
+        let kill_at_us = now_us.saturating_add(KILL_AGAIN_US);
+        self.phase = Phase::Ending { kill_at_us, why: Ending::NotReady };
+        Step::Moved
     }
 
     fn terminate(&mut self, now_us: u64, out: &mut Vec<Output>) -> Step {

@@ -14,6 +14,7 @@ mod life;
 mod memo;
 mod readiness;
 mod replica;
+mod warm_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use readiness::Past;
 use replica::{Listing, Phase, Replica, Subject};
 
 pub use crashes::{CRASH_LOOP, Crashes, FIRST_PAUSE_US, LONGEST_PAUSE_US, PAUSE_FORGOTTEN_AFTER_US, STEADY_AFTER_US};
-pub use event::{Input, Output, ProbeOrder};
+pub use event::{Input, Output, ProbeOrder, WarmUpOrder};
 pub use memo::{End, Memo};
 pub use readiness::ProbeTarget;
 
@@ -71,7 +72,7 @@ impl Supervisor {
         Self {
             address: config.address,
             seq: config.incarnation << SEQ_BITS,
-            ports: Ports::new(config.ports),
+            ports: Ports::new(config.ports, config.incarnation),
             replicas: BTreeMap::new(),
             timers: BTreeSet::new(),
             starting: BTreeSet::new(),
@@ -85,8 +86,17 @@ impl Supervisor {
         let mut out = Vec::new();
         match input {
             Input::Restored { memos, adopted } => self.restore(memos, adopted, now_us, &mut out),
+            Input::Assigned { .. } | Input::Recalled { .. } if self.stopping_all => {}
             Input::Assigned { node, node_id, assignment, unsaved } => {
                 self.assigned(&node, node_id, &assignment, unsaved.as_deref(), now_us, &mut out);
+                // After a restart the older list that is on disk counts again, and would start anew what had been
+                // forgotten.
+                if unsaved.is_none() {
+                    self.unlist(&node, &assignment, now_us, &mut out);
+                }
+            }
+            Input::Recalled { node, node_id, assignment } => {
+                self.assigned(&node, node_id, &assignment, None, now_us, &mut out);
             }
             Input::Started { replica_id, run, started } => {
                 self.on_run(replica_id, run, now_us, &mut out, |replica, ports| {
@@ -130,6 +140,9 @@ impl Supervisor {
             }
             Input::Probed { replica_id, run, number, result } => {
                 self.on_run(replica_id, run, now_us, &mut out, |replica, _| replica.probed(number, result, now_us));
+            }
+            Input::WarmedUp { replica_id, run, result } => {
+                self.on_run(replica_id, run, now_us, &mut out, |replica, _| replica.warmed_up(result, now_us));
             }
             Input::StopAll => {
                 self.stopping_all = true;
@@ -245,13 +258,8 @@ impl Supervisor {
         now_us: u64,
         out: &mut Vec<Output>,
     ) {
-        if self.stopping_all {
-            return;
-        }
-        let mut listed = BTreeSet::new();
         for assigned in &assignment.replicas {
             let id = assigned.replica_id;
-            listed.insert(id);
             let subject = assignment.templates.get(&(assigned.deployment_id, assigned.revision)).map(|found| Subject {
                 deployment_id: assigned.deployment_id,
                 deployment_name: found.deployment_name.clone(),
@@ -284,10 +292,11 @@ impl Supervisor {
             replica.stop_ordered |= assigned.want == Want::Stop;
             self.settle(replica, now_us, out);
         }
-        // After a restart the older list that is on disk counts again, and would start anew what had been forgotten.
-        if unsaved.is_some() {
-            return;
-        }
+    }
+
+    /// Takes note of what is on a node's list no more.
+    fn unlist(&mut self, node: &Arc<str>, assignment: &Assignment, now_us: u64, out: &mut Vec<Output>) {
+        let listed: BTreeSet<ReplicaId> = assignment.replicas.iter().map(|assigned| assigned.replica_id).collect();
         let unlisted: Vec<ReplicaId> = self
             .replicas
             .values()

@@ -8,8 +8,10 @@ use fogline_core::spec::{HealthCheck, HealthSpec};
 
 use super::crashes::{PAUSE_FORGOTTEN_AFTER_US, STEADY_AFTER_US};
 
-/// A replica that is not ready yet is asked this soon, then less and less often.
-const FIRST_PROBE_US: u64 = 10_000;
+/// A replica that is not ready yet is asked this soon. Each further pause is a part of the time that it has had: so
+/// readiness is seen late by no more than that part of the start, and one that takes long is not asked all the time.
+const FIRST_PROBE_US: u64 = 5_000;
+const PAUSE_PART_OF_START: u64 = 5;
 const SLOWEST_START_PROBE_US: u64 = 250_000;
 /// One that was ready and is not any more is asked at least this often.
 const SLOWEST_RECOVERY_PROBE_US: u64 = 1_000_000;
@@ -66,7 +68,7 @@ pub(super) struct Readiness {
     failures: u32,
     last_failure: Option<String>,
     next_probe_us: u64,
-    start_pause_us: u64,
+    since_us: u64,
     asked: Option<(u64, u64)>,
     next_number: u64,
     /// The stretch that was last told, so that each mark is told once.
@@ -93,7 +95,7 @@ impl Readiness {
             failures: 0,
             last_failure: None,
             next_probe_us: if past == Past::New { now_us.saturating_add(FIRST_PROBE_US) } else { now_us },
-            start_pause_us: FIRST_PROBE_US,
+            since_us: now_us,
             asked: None,
             next_number: 1,
             marked_us: 0,
@@ -108,6 +110,12 @@ impl Readiness {
     /// Whether this run was ever ready.
     pub const fn was_ready(&self) -> bool {
         self.ever_ready
+    }
+
+    /// Lets the time of being ready begin now, where it is ready: what was before does not count.
+    pub fn count_from(&mut self, now_us: u64) {
+        self.ready_since_us = self.ready_since_us.map(|_| now_us);
+        self.marked_us = 0;
     }
 
     /// Why the last probe failed.
@@ -180,8 +188,8 @@ impl Readiness {
                 } else if self.ever_ready {
                     self.interval_us.min(SLOWEST_RECOVERY_PROBE_US)
                 } else {
-                    self.start_pause_us = (self.start_pause_us * 2).min(SLOWEST_START_PROBE_US);
-                    self.start_pause_us.min(self.interval_us)
+                    let part_us = now_us.saturating_sub(self.since_us) / PAUSE_PART_OF_START;
+                    part_us.clamp(FIRST_PROBE_US, SLOWEST_START_PROBE_US).min(self.interval_us)
                 }
             }
         };
@@ -209,8 +217,9 @@ mod tests {
     #[test]
     fn a_new_run_is_asked_soon_and_then_less_often() {
         let mut readiness = tcp(Past::New);
-        let times_ms: Vec<u64> = (0..8).map(|_| ask(&mut readiness, false) / 1_000).collect();
-        assert_eq!(times_ms, [10, 30, 70, 150, 310, 560, 810, 1_060]);
+        let times_ms: Vec<u64> = (0..26).map(|_| ask(&mut readiness, false) / 1_000).collect();
+        assert_eq!(times_ms[..8], [5, 10, 15, 20, 25, 30, 36, 43]);
+        assert_eq!(times_ms[21..], [554, 665, 798, 958, 1150]);
         assert!(!readiness.was_ready());
         let ready_at_us = ask(&mut readiness, true);
         assert!(readiness.is_ready());

@@ -13,6 +13,7 @@ use fogline_core::spec::ReplicaTemplate;
 use super::crashes::Crashes;
 use super::memo::{End, Memo};
 use super::readiness::{Past, Readiness};
+use super::warm_up::WarmUp;
 use crate::driver::StartOrder;
 
 /// What a replica is started from.
@@ -44,7 +45,7 @@ impl Subject {
 /// What the last list said of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Listing {
-    /// No list of its node was seen since the agent started.
+    /// The leader has sent no list of its node since the agent started, and the one on disk does not name it.
     Unknown,
     /// It is on it.
     Listed,
@@ -60,7 +61,7 @@ pub(super) enum Phase {
     /// The driver is at it.
     Starting,
     /// It runs.
-    Alive { readiness: Readiness, start_deadline_us: u64 },
+    Alive { readiness: Readiness, warm_up: WarmUp, start_deadline_us: u64 },
     /// Something of it runs that the driver cannot make out. `past` is what was last known, and holds until the driver
     /// says more; killed at that time, once it was told to stop.
     Held { past: Past, kill_at_us: Option<u64> },
@@ -75,7 +76,7 @@ pub(super) enum Phase {
 pub(super) enum Ending {
     /// The list says so.
     Ordered,
-    /// It did not become ready.
+    /// It did not become ready, or not warm.
     NotReady,
 }
 
@@ -154,15 +155,20 @@ impl Replica {
         matches!(self.phase, Phase::Starting | Phase::Alive { .. } | Phase::Held { .. } | Phase::Ending { .. })
     }
 
+    /// Whether something of it runs. While it is being started another program may have its port.
+    const fn has_started(&self) -> bool {
+        matches!(self.phase, Phase::Alive { .. } | Phase::Held { .. } | Phase::Ending { .. })
+    }
+
     /// When [`Self::advance`] has something to do next.
     pub fn due_us(&self) -> Option<u64> {
         match &self.phase {
             Phase::Waiting { until_us, .. } => {
                 (self.listing == Listing::Listed && self.subject.is_some()).then_some(*until_us)
             }
-            Phase::Alive { readiness, start_deadline_us } => {
+            Phase::Alive { readiness, warm_up, start_deadline_us } => {
                 let deadline_us = (!readiness.was_ready()).then_some(*start_deadline_us);
-                readiness.due_us().into_iter().chain(deadline_us).min()
+                readiness.due_us().into_iter().chain(deadline_us).chain(warm_up.due_us()).min()
             }
             Phase::Held { kill_at_us, .. } => *kill_at_us,
             Phase::Ending { kill_at_us, .. } => Some(*kill_at_us),
@@ -183,10 +189,7 @@ impl Replica {
             },
             ready: self.is_ready(),
             restarts: self.restarts,
-            endpoint: match self.phase {
-                Phase::Ended(_) => None,
-                _ => self.port.map(|port| endpoint(address, port)),
-            },
+            endpoint: self.port.filter(|_| self.has_started()).map(|port| endpoint(address, port)),
             container_id: self.container_id.clone(),
             image_digest: self.image_digest.clone(),
             exit_code: self.exit_code,
@@ -216,10 +219,10 @@ impl Replica {
         }
     }
 
-    /// Whether its check passes, or did when it could last be asked.
+    /// Whether it is warm and its check passes, or did when it could last be asked.
     pub const fn is_ready(&self) -> bool {
         match &self.phase {
-            Phase::Alive { readiness, .. } => readiness.is_ready(),
+            Phase::Alive { readiness, warm_up, .. } => warm_up.is_done() && readiness.is_ready(),
             Phase::Held { past, kill_at_us: None } => matches!(past, Past::Ready),
             _ => false,
         }
@@ -228,7 +231,7 @@ impl Replica {
     /// Whether the run that goes on was ever ready.
     pub const fn been_ready_in_this_run(&self) -> bool {
         match &self.phase {
-            Phase::Alive { readiness, .. } => readiness.was_ready(),
+            Phase::Alive { readiness, warm_up, .. } => warm_up.is_done() && readiness.was_ready(),
             Phase::Held { past, .. } => matches!(past, Past::Ready | Past::WasReady),
             _ => false,
         }

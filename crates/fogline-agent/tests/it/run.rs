@@ -2,6 +2,7 @@
 //! connection, and says what the test wants.
 
 mod fake_server;
+mod warm_up;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,9 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fogline_agent::config::{AgentConfig, NodeConfig, Token};
+use fogline_agent::config::{AgentConfig, NodeConfig};
 use fogline_agent::disk::DiskError;
 use fogline_agent::run::{AgentError, run};
+use fogline_api::attach::Token;
 use fogline_core::assignment::Want;
 use fogline_core::id::{DeploymentId, IdSource, ReplicaId};
 use fogline_core::observation::{ReplicaReport, ReportedState};
@@ -32,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const MARK: &str = "FOGLINE_TEST_MARK";
 
 /// Not a test but the service that the replicas of these tests are: answers HTTP on `PORT`. Without the mark, as in a
-/// run of all tests, there is nothing to do.
+/// run of all tests, there is nothing to do. It tells what it was asked, and fails below `/broken`.
 #[test]
 fn service_entry() {
     #[expect(clippy::disallowed_methods, reason = "this is a replica's program, not Fogline")]
@@ -43,7 +45,10 @@ fn service_entry() {
     for mut stream in listener.incoming().flatten() {
         let mut request = [0; 1_024];
         let _ = stream.read(&mut request);
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
+        println!("{line}");
+        let status = if line.starts_with("GET /broken") { "503 Broken" } else { "200 OK" };
+        let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
 }
 
@@ -86,6 +91,7 @@ impl Bench {
             host_port: None,
             container: None,
             health: Some(HealthSpec { check: HealthCheck::Http, ..HealthSpec::default() }),
+            warm_up: None,
             grace_s: 10,
             drain_timeout_s: 0,
         };

@@ -5,4 +5,5 @@ mod cases;
 mod images;
 mod ports;
 mod properties;
+mod warm_up;
 mod world;

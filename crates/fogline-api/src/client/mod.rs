@@ -11,6 +11,7 @@ mod events;
 mod exec;
 mod logs;
 mod nodes;
+mod routes;
 mod scaling;
 mod transport;
 mod users;

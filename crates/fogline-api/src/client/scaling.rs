@@ -8,8 +8,8 @@ use reqwest::Method;
 use super::transport::Call;
 use super::{Client, ClientError};
 use crate::http::{
-    BacktestRequest, BacktestResponse, DecisionResponse, EvaluationResponse, Page, PausePolicyRequest, PolicyResponse,
-    PushMetricsRequest, PushMetricsResponse, ScalingHistoryEntry, ScheduleResponse,
+    BacktestRequest, BacktestResponse, DecisionResponse, EvaluationResponse, MetricsResponse, Page, PausePolicyRequest,
+    PolicyResponse, PushMetricsRequest, PushMetricsResponse, ScalingHistoryEntry, ScheduleResponse,
 };
 
 const POLICIES: [&str; 4] = ["api", "v1", "scaling", "policies"];
@@ -154,6 +154,14 @@ impl Client {
     /// `invalid-request`, and those of every call.
     pub async fn push_metrics(&self, request: &PushMetricsRequest) -> Result<PushMetricsResponse, ClientError> {
         self.post(&["api", "v1", "metrics"]).body(request).answer().await
+    }
+
+    /// What is known of a deployment's metrics at this moment.
+    ///
+    /// # Errors
+    /// `not-found`, and those of every call.
+    pub async fn metrics(&self, id: DeploymentId) -> Result<MetricsResponse, ClientError> {
+        self.get(&["api", "v1", "metrics"]).query("target", Some(format!("deployment:{id}"))).answer().await
     }
 
     fn of_policy(&self, method: Method, id: PolicyId, rest: &[&str]) -> Call {

@@ -21,7 +21,9 @@ mod probe;
 mod problem;
 mod proxy_scaling;
 mod replica;
+mod route;
 mod seeds;
+mod traffic;
 mod user;
 
 pub use audit::AuditEntry;
@@ -47,5 +49,7 @@ pub use proxy_scaling::{
     ProxyPolicyResponse, ProxySummaryResponse, SeriesSummary, Trend,
 };
 pub use replica::ReplicaResponse;
+pub use route::{ProxyResponse, RouteResponse};
 pub use seeds::{SeedDeploymentList, SeedReplica, SeedStatusResponse};
+pub use traffic::{ReplicaTrafficResponse, TrafficResponse, TrafficSecond};
 pub use user::{CreateUserRequest, PatchUserRequest, UserResponse};

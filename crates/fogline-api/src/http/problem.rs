@@ -108,6 +108,8 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", 405, "The path does not know this method";
     /// Another object has the name.
     NameTaken = "name-taken", 409, "The name is taken";
+    /// Another deployment has the route, or another user the host.
+    RouteTaken = "route-taken", 409, "The route is taken";
     /// Replicas still depend on it.
     StillInUse = "still-in-use", 409, "It is still in use";
     /// The replica does not run.

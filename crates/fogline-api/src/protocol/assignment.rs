@@ -153,6 +153,7 @@ mod tests {
             host_port: None,
             container: None,
             health: None,
+            warm_up: None,
             grace_s: 1,
             drain_timeout_s: 1,
         };

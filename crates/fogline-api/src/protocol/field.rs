@@ -47,6 +47,14 @@ pub enum WireError {
         /// What would do.
         accepted: &'static str,
     },
+    /// A part of a spec that cannot be read.
+    #[error("{field} cannot be read: {why}")]
+    BadSpec {
+        /// Which field.
+        field: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// The same thing twice in one list.
     #[error("{field} names {value} twice")]
     Twice {

@@ -1,4 +1,5 @@
-//! The agent protocol: messages generated from `proto/agent.proto`, and their translation to core's words.
+//! The protocols of agents and of proxies ([`proxy`]): messages generated from `proto/`, and their translation to core's
+//! words.
 //!
 //! Both ends read and write [`FromAgent`] and [`FromServer`]; the generated structs are only what is on the wire.
 //! Translation is strict: an unspecified enum, a broken id, a number out of range or a list that names something twice
@@ -15,6 +16,7 @@ mod exec;
 mod field;
 mod message;
 mod observation;
+pub mod proxy;
 mod template;
 
 pub use assignment::NodeAssignment;

@@ -1,6 +1,6 @@
 //! What replicas are started from, on the wire.
 
-use fogline_core::spec::{ContainerSpec, HealthCheck, HealthSpec, MountSpec, ReplicaTemplate};
+use fogline_core::spec::{ContainerSpec, HealthCheck, HealthSpec, MountSpec, ReplicaTemplate, WarmUpSpec};
 
 use super::field::{self, WireError};
 use super::generated as wire;
@@ -20,6 +20,7 @@ impl From<&ReplicaTemplate> for wire::ReplicaTemplate {
             health: template.health.as_ref().map(wire::Health::from),
             grace_s: template.grace_s,
             drain_timeout_s: template.drain_timeout_s,
+            warm_up: template.warm_up.as_ref().map(wire::WarmUp::from),
         }
     }
 }
@@ -41,7 +42,30 @@ impl TryFrom<wire::ReplicaTemplate> for ReplicaTemplate {
             health: template.health.map(HealthSpec::try_from).transpose()?,
             grace_s: template.grace_s,
             drain_timeout_s: template.drain_timeout_s,
+            warm_up: template.warm_up.map(WarmUpSpec::from),
         })
+    }
+}
+
+impl From<&WarmUpSpec> for wire::WarmUp {
+    fn from(warm_up: &WarmUpSpec) -> Self {
+        Self {
+            path: warm_up.path.clone().unwrap_or_default(),
+            command: warm_up.command.clone(),
+            times: warm_up.times,
+            timeout_s: warm_up.timeout_s,
+        }
+    }
+}
+
+impl From<wire::WarmUp> for WarmUpSpec {
+    fn from(warm_up: wire::WarmUp) -> Self {
+        Self {
+            path: field::optional(warm_up.path),
+            command: warm_up.command,
+            times: warm_up.times,
+            timeout_s: warm_up.timeout_s,
+        }
     }
 }
 
@@ -146,6 +170,7 @@ mod tests {
                 pids: 64,
             }),
             health: Some(HealthSpec { check: HealthCheck::Http, path: "/ok".to_owned(), ..HealthSpec::default() }),
+            warm_up: None,
             grace_s: 3,
             drain_timeout_s: 4,
         }

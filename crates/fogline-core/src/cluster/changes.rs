@@ -3,7 +3,7 @@
 //! The one record of a change. The store writes the `after`s in one transaction, the cluster takes the `before`s back
 //! when that transaction fails, and watchers are told of the `after`s once it is durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -110,10 +110,15 @@ pub struct Changes {
     pub history: Vec<StatusHistoryRecord>,
     pub audit: Vec<AuditRecord>,
     pub idempotency: Vec<IdempotencyRecord>,
+    /// Nodes whose list is another though no row is, because replicas of theirs have been released.
+    pub released: BTreeSet<NodeId>,
+    /// Deployments whose replicas take requests otherwise than before though no row says so: one is ready now or is not
+    /// any more, its node was lost or is back, or there is no room for more of them.
+    pub readiness: BTreeSet<DeploymentId>,
 }
 
 impl Changes {
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write. There may be something to tell all the same: `released` and `readiness`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()

@@ -49,6 +49,7 @@ impl Cluster {
     }
 
     pub(crate) fn put_deployment(&mut self, changes: &mut Changes, record: DeploymentRecord) {
+        self.note_lost_routes(&record);
         let before = self.deployments.get(&record.id).map(|deployment| deployment.record.clone());
         changes.deployments.record(record.id, before, Some(record.clone()));
         self.set_deployment(record.id, Some(record));
@@ -156,6 +157,8 @@ impl Cluster {
         for (id, edit) in changes.decisions.iter().rev() {
             self.scaling.set_decision(id, edit.before.clone());
         }
+        self.untold.released.extend(&changes.released);
+        self.untold.readiness.extend(&changes.readiness);
         // A node that was about to be declared lost has to be looked at again.
         self.next_silence_check = crate::time::Timestamp::EPOCH;
         self.room_appeared = true;
@@ -202,6 +205,10 @@ impl Cluster {
                 }
             }
         }
+        let claim = record.as_ref().filter(|record| record.status != DeploymentStatus::Deleted);
+        let since = claim.filter(|record| !record.spec.routes.is_empty()).map(|record| record.updated_at);
+        self.routes.set(id, claim.map(|record| (record.user_id, &record.spec)));
+        self.proxies.count(id, since);
         let Some(record) = record else {
             self.deployments.remove(&id);
             return;
@@ -230,6 +237,15 @@ impl Cluster {
         }
     }
 
+    /// Requests that came in by routes that are taken away may still be with the replicas that are there.
+    fn note_lost_routes(&mut self, record: &DeploymentRecord) {
+        let Some(known) = self.deployments.get(&record.id) else { return };
+        if record.spec.routes.is_empty() && !known.record.spec.routes.is_empty() {
+            let reached = |id: &&ReplicaId| self.replicas.get(id).is_some_and(|replica| replica.endpoint.is_some());
+            self.drains.note_reached(known.replicas.iter().filter(reached).copied());
+        }
+    }
+
     pub(super) fn set_image_digest(&mut self, id: DeploymentId, revision: u32, digest: Option<ImageDigest>) {
         let Some(deployment) = self.deployments.get_mut(&id) else { return };
         match digest {
@@ -247,6 +263,7 @@ impl Cluster {
         let mut touched: BTreeSet<DeploymentId> = changes.deployments.iter().map(|(id, _)| id).collect();
         for replica in ended {
             self.observed.replicas.remove(&replica.id);
+            self.drains.forget(replica.id);
             touched.insert(replica.deployment_id);
         }
         for id in touched {
@@ -274,6 +291,7 @@ impl Cluster {
 
     pub(super) fn set_replica(&mut self, id: ReplicaId, record: Option<ReplicaRecord>) {
         let record = record.filter(|record| !record.status.is_terminal());
+        let was = self.replicas.get(&id).map(|replica| replica.status);
         match (self.replicas.get_mut(&id), record) {
             // Room is held from the first state to the last, so a step in between moves nothing.
             (Some(old), Some(new)) if old.node_id == new.node_id && old.resources == new.resources => *old = new,
@@ -286,6 +304,7 @@ impl Cluster {
             (None, Some(record)) => self.hold_replica(record),
             (None, None) => {}
         }
+        self.follow_drain(id, was);
     }
 
     fn hold_replica(&mut self, record: ReplicaRecord) {

@@ -1,6 +1,9 @@
 //! The way back from rows to a cluster, after a start or a take-over.
 
-use super::{Cluster, NodeObserved, NodeTable, Observed, ReplicaObserved, RevisionRecord, ScalingBook};
+use super::{
+    Cluster, DrainBook, NodeObserved, NodeTable, Observed, ProxyBook, ReplicaObserved, RevisionRecord, RouteBook,
+    ScalingBook, Untold, WakeBudget,
+};
 use crate::id::{DeploymentId, IdSource, ReplicaId};
 use crate::record::{
     DecisionRecord, DeploymentRecord, NodeRecord, PolicyRecord, ReplicaRecord, ScalingStateRecord, SessionRecord,
@@ -58,6 +61,10 @@ impl Cluster {
             }
         }
         self.observed.failures.clone_from(&earlier.observed.failures);
+        self.proxies.keep(&earlier.proxies);
+        self.drains.keep(&earlier.drains, &self.replicas);
+        self.wakes.clone_from(&earlier.wakes);
+        self.untold.clone_from(&earlier.untold);
     }
 
     /// A cluster of these rows. Every node counts as seen now and every running replica as ready: a new leader knows
@@ -66,6 +73,7 @@ impl Cluster {
     /// # Errors
     /// When rows contradict each other.
     pub fn load(durable: Durable, settings: Settings, ids: IdSource, now: Timestamp) -> Result<Self, LoadError> {
+        let proxies = ProxyBook::new(now, settings.proxy_arrival);
         let mut cluster = Self {
             settings,
             ids,
@@ -79,6 +87,11 @@ impl Cluster {
             replicas: Default::default(),
             scaling: ScalingBook::default(),
             observed: Observed::default(),
+            routes: RouteBook::default(),
+            proxies,
+            drains: DrainBook::default(),
+            wakes: WakeBudget::default(),
+            untold: Untold::default(),
             dirty: Default::default(),
             waiting: Default::default(),
             rechecks: Default::default(),

@@ -4,6 +4,7 @@
 //! Must never decide: that is [`crate::command`]'s and [`crate::planner`]'s.
 
 mod changes;
+mod drain;
 mod edit;
 mod labels;
 mod load;
@@ -11,8 +12,12 @@ mod lookup;
 mod nodes;
 mod notice;
 mod observed;
+mod proxies;
+mod routes;
 mod scaling;
+mod services;
 mod settle;
+mod wakes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,7 +29,11 @@ use crate::settings::Settings;
 use crate::spec::ReplicaTemplate;
 use crate::time::Timestamp;
 
+use drain::{DrainBook, Untold};
 pub(crate) use edit::stated_digest;
+use proxies::ProxyBook;
+use routes::RouteBook;
+use wakes::WakeBudget;
 
 pub use changes::{Changes, Edit, Edits, RevisionRecord};
 pub use labels::{LabelIndex, NODE_LABEL, REGION_LABEL, ZONE_LABEL, label};
@@ -61,6 +70,11 @@ pub struct Cluster {
     replicas: HashMap<ReplicaId, ReplicaRecord>,
     scaling: ScalingBook,
     observed: Observed,
+    routes: RouteBook,
+    proxies: ProxyBook,
+    drains: DrainBook,
+    wakes: WakeBudget,
+    untold: Untold,
     /// Deployments to be planned before the batch ends.
     dirty: BTreeSet<DeploymentId>,
     /// Deployments that lack room; looked at again whenever room appears.
@@ -122,6 +136,18 @@ impl Cluster {
     /// The replicas of a deployment that are not gone, oldest first.
     pub fn replicas_of<'a>(&'a self, deployment: &'a Deployment) -> impl Iterator<Item = &'a ReplicaRecord> {
         deployment.replicas.iter().filter_map(|id| self.replicas.get(id))
+    }
+
+    pub(crate) const fn proxies(&self) -> &ProxyBook {
+        &self.proxies
+    }
+
+    pub(crate) const fn proxies_mut(&mut self) -> &mut ProxyBook {
+        &mut self.proxies
+    }
+
+    pub(crate) const fn wakes_mut(&mut self) -> &mut WakeBudget {
+        &mut self.wakes
     }
 
     /// What was observed.

@@ -52,6 +52,7 @@ impl Cluster {
         let node = NodeRecord { liveness, updated_at: now, ..node.clone() };
         self.put_node(changes, node);
         self.replan_node(id);
+        changes.readiness.extend(self.replicas_on(id).map(|replica| replica.deployment_id));
     }
 
     /// Counts every node as seen now, because it was this program that was away.
@@ -133,6 +134,7 @@ impl Cluster {
         }
         failures.in_a_row = failures.in_a_row.saturating_add(1);
         failures.last_at = now;
+        failures.reason.clone_from(&failed.reason);
         failures.nodes.retain(|(known, at)| *known != node && now.since(*at) < memory);
         failures.nodes.push((node, now));
         if failures.nodes.len() > MAX_FAILED_NODES {

@@ -4,6 +4,7 @@
 //! its take-over and every replica that was running as ready, and learns better from the next reports.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::assignment::AssignedReplica;
 use crate::id::{DeploymentId, NodeId, ReplicaId};
@@ -45,6 +46,8 @@ pub struct Failures {
     pub in_a_row: u32,
     /// When the last one was.
     pub last_at: Timestamp,
+    /// Why it was.
+    pub reason: Option<Arc<str>>,
     /// Where they were.
     pub nodes: Vec<(NodeId, Timestamp)>,
     /// Failed replicas that no new one has taken over from yet.

@@ -10,21 +10,29 @@ impl Cluster {
     /// What time alone brings: nodes that have fallen silent, and deployments that wanted to be looked at again.
     pub fn tick(&mut self, now: Timestamp, changes: &mut Changes) {
         self.check_silence(now, changes);
+        self.check_drains(now);
         while let Some((at, deployment)) = self.rechecks.first().copied().filter(|(at, _)| *at <= now) {
             self.rechecks.remove(&(at, deployment));
             self.dirty.insert(deployment);
         }
+        self.tell(changes);
     }
 
     /// When [`Self::tick`] has something to do next, should nothing happen until then.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         let silence = (!self.nodes.is_empty()).then_some(self.next_silence_check);
-        self.rechecks.first().map(|(at, _)| *at).into_iter().chain(silence).min()
+        self.rechecks.first().map(|(at, _)| *at).into_iter().chain(silence).chain(self.next_drain()).min()
     }
 
     /// Plans what is to be planned while `more` says so. True when nothing is left.
     pub fn settle(&mut self, now: Timestamp, changes: &mut Changes, more: &mut dyn FnMut() -> bool) -> bool {
+        let settled = self.plan_dirty(now, changes, more);
+        self.tell(changes);
+        settled
+    }
+
+    fn plan_dirty(&mut self, now: Timestamp, changes: &mut Changes, more: &mut dyn FnMut() -> bool) -> bool {
         if std::mem::take(&mut self.room_appeared) {
             self.dirty.extend(self.waiting.iter().copied());
         }
@@ -42,10 +50,9 @@ impl Cluster {
     pub(crate) fn plan_now(&mut self, id: DeploymentId, now: Timestamp, changes: &mut Changes) {
         let plan = planner::plan(self, id, now);
         self.rechecks.extend(plan.recheck_at.map(|at| (at, id)));
-        if plan.unplaced > 0 {
-            self.waiting.insert(id);
-        } else {
-            self.waiting.remove(&id);
+        let waiting_is_news = if plan.unplaced > 0 { self.waiting.insert(id) } else { self.waiting.remove(&id) };
+        if waiting_is_news {
+            changes.readiness.insert(id);
         }
         self.enact(id, plan, now, changes);
     }
@@ -61,7 +68,7 @@ impl Cluster {
         self.dirty.extend(touched);
     }
 
-    /// What a node should run, as the rows say it.
+    /// What a node should run, as the rows say it. What is stopping runs on while it is drained.
     #[must_use]
     pub fn assignment(&self, node: NodeId) -> Assignment {
         let mut assignment = Assignment::default();
@@ -70,7 +77,7 @@ impl Cluster {
                 replica_id: replica.id,
                 deployment_id: replica.deployment_id,
                 revision: replica.revision,
-                want: if replica.status.is_live() { Want::Run } else { Want::Stop },
+                want: if replica.status.is_live() || self.is_draining(replica.id) { Want::Run } else { Want::Stop },
             });
             let Some(deployment) = self.deployment(replica.deployment_id) else { continue };
             let Some(template) = deployment.templates.get(&replica.revision) else { continue };

@@ -88,6 +88,10 @@ impl Cluster {
                 self.stop_unlisted(actor, *node_id, *replica_id, *deployment_id, *revision)
             }
             Command::Observe { node_id, reports } => self.observe(actor, *node_id, reports, now, changes),
+            Command::AttachProxy { proxy } => self.attach_proxy(actor, proxy, now),
+            Command::DetachProxy { proxy } => self.detach_proxy(actor, proxy, now),
+            Command::NoteTraffic { proxy, let_go, signals } => self.note_traffic(actor, proxy, let_go, signals, now),
+            Command::Wake { deployment_id, held } => self.wake(actor, *deployment_id, *held, now, changes),
         }
     }
 }

@@ -33,7 +33,14 @@ impl Command {
             Self::CompleteDecision { decision_id, .. } => ("decision.complete", decision_id.to_string()),
             Self::RunCommand { replica_id, .. } => ("replica.exec", replica_id.to_string()),
             Self::StopUnlisted { replica_id, .. } => ("replica.stop", replica_id.to_string()),
-            Self::Decide(_) | Self::DeclareNodes { .. } | Self::Heartbeat { .. } | Self::Observe { .. } => return None,
+            Self::Decide(_)
+            | Self::DeclareNodes { .. }
+            | Self::Heartbeat { .. }
+            | Self::Observe { .. }
+            | Self::AttachProxy { .. }
+            | Self::DetachProxy { .. }
+            | Self::NoteTraffic { .. }
+            | Self::Wake { .. } => return None,
         })
     }
 }

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use super::{Actor, Decided, Outcome, Rejection};
-use crate::cluster::{Changes, Cluster};
+use crate::cluster::{Changes, Cluster, NodeIndex};
 use crate::id::{DecisionId, DeploymentId, PolicyId, UserId};
-use crate::record::{DecisionRecord, DecisionStatus, ScalingStateRecord, ScalingTarget};
+use crate::record::{DecisionRecord, DecisionStatus, DeploymentRecord, ScalingStateRecord, ScalingTarget};
 use crate::scaling::Decision;
 use crate::scaling::decision::StepName;
 use crate::scaling::inputs::Run;
@@ -33,6 +33,15 @@ impl Came {
     pub(super) const fn to(status: DecisionStatus) -> Self {
         Self { status, error: None, triggered_by: None }
     }
+}
+
+/// What there is room for of a count.
+pub(super) struct Fit {
+    pub to: u32,
+    /// Where the new ones go.
+    pub places: Vec<NodeIndex>,
+    /// Why it is less than was wanted.
+    pub short: Option<String>,
 }
 
 impl Cluster {
@@ -77,7 +86,7 @@ impl Cluster {
         if let Some(status) = self.dormant(target) {
             return Err(Rejection::WrongStatus { action: "scale", status });
         }
-        if wanted == 0 && !self.may_sleep(target, decision) {
+        if wanted == 0 && !self.may_sleep(target, decision, now) {
             return Err(changed(target));
         }
         match target {
@@ -96,20 +105,7 @@ impl Cluster {
         let Decided { target, decision, .. } = decided;
         let record = self.deployment(id).ok_or_else(|| changed(target))?.record.clone();
         let (from, wanted) = (record.target_replicas, decision.replicas);
-        let sized = |replicas| Arc::new(DeploymentSpec { replicas, ..(*record.spec).clone() });
-        let (mut to, mut short) = (wanted, None);
-        if wanted > from
-            && let Some((allowed, tier)) = self.replicas_allowed(record.user_id, id).filter(|(most, _)| *most < to)
-        {
-            to = allowed.max(from);
-            short = Some(format!("wanted {wanted}, the {tier} tier allows {to}"));
-        }
-        let mut places = self.places_for(&record, &sized(to), now);
-        let fit = from.saturating_add(u32::try_from(places.len()).unwrap_or(u32::MAX));
-        if fit < to && record.status.wants_replicas() {
-            to = fit;
-            short = Some(format!("wanted {wanted}, room for {to}"));
-        }
+        let Fit { to, places, short } = self.fit(&record, wanted, now);
         if to == from {
             self.remember(decided, decided.memory_without.clone(), false, now, changes);
             let came = Came { error: short, ..Came::to(DecisionStatus::Failed) };
@@ -122,15 +118,36 @@ impl Cluster {
                 version: self.version_of(target),
             });
         }
-        places.truncate(to.saturating_sub(from) as usize);
         let decision = as_it_came_about(decision, to, short.as_deref());
-        let spec = sized(to);
+        let spec = Arc::new(DeploymentSpec { replicas: to, ..(*record.spec).clone() });
         self.take_over(&Actor::System, record, spec, places, Some(cause(&decision.reason)), now, changes);
         let memory = decided.memory.clone().map(|memory| as_it_was_done(memory, decision.at, wanted, to));
         self.remember(decided, memory, true, now, changes);
         let came = Came { error: short, ..Came::to(DecisionStatus::Completed) };
         let id = self.keep_decision(target, decision, came, now, changes);
         Ok(Outcome::Decided { decision_id: Some(id), from, to, pending: false, version: self.version_of(target) })
+    }
+
+    /// How much of a count the quota and the nodes have room for, at least the present one.
+    pub(super) fn fit(&self, record: &DeploymentRecord, wanted: u32, now: Timestamp) -> Fit {
+        let from = record.target_replicas;
+        let (mut to, mut short) = (wanted, None);
+        if wanted > from
+            && let Some((allowed, tier)) =
+                self.replicas_allowed(record.user_id, record.id).filter(|(most, _)| *most < to)
+        {
+            to = allowed.max(from);
+            short = Some(format!("wanted {wanted}, the {tier} tier allows {to}"));
+        }
+        let sized = DeploymentSpec { replicas: to, ..(*record.spec).clone() };
+        let mut places = self.places_for(record, &sized, now);
+        let fit = from.saturating_add(u32::try_from(places.len()).unwrap_or(u32::MAX));
+        if fit < to && record.status.wants_replicas() {
+            to = fit;
+            short = Some(format!("wanted {wanted}, room for {to}"));
+        }
+        places.truncate(to.saturating_sub(from) as usize);
+        Fit { to, places, short }
     }
 
     /// Only once it has been carried out does the target have another count: [`Self::complete_decision`].
@@ -208,15 +225,27 @@ impl Cluster {
 
     /// Whether a target may go to zero now: every policy lets it sleep, and nobody has a request open or woke it since
     /// it was found idle.
-    fn may_sleep(&self, target: &ScalingTarget, decision: &Decision) -> bool {
+    fn may_sleep(&self, target: &ScalingTarget, decision: &Decision, now: Timestamp) -> bool {
         self.owning_policies(target).all(|policy| policy.spec().scale_to_zero)
-            && self.nobody_woke_it_since(target, decision.unless_woken_after)
+            && self.nobody_woke_it_since(target, decision.unless_woken_after, now)
     }
 
-    /// Whether the proxy has had no request for the target since its `sequence`, and has none open or held. The proxy
-    /// tells that through [`crate::cluster::Observed`]; while there is no proxy, there are no requests.
-    fn nobody_woke_it_since(&self, _target: &ScalingTarget, _sequence: Option<u64>) -> bool {
-        true
+    /// Whether proxies have had no request for the target since that `sequence`, and have none open or held. Where no
+    /// request can come in, because it has no route or there is no proxy, it must have been found idle by something else.
+    fn nobody_woke_it_since(&self, target: &ScalingTarget, sequence: Option<u64>, now: Timestamp) -> bool {
+        let ScalingTarget::Deployment(id) = target else { return true };
+        if self.deployment(*id).is_none_or(|deployment| deployment.record.spec.routes.is_empty()) {
+            return true;
+        }
+        if !self.proxies().is_complete(now) {
+            return false;
+        }
+        match (self.proxy_signal(*id, now), sequence) {
+            (Some(signal), Some(sequence)) => !signal.is_busy() && signal.sequence == sequence,
+            (None, None) => true,
+            // It was decided before the proxies were heard, or by a leader that heard others: decided again, it is right.
+            (Some(_), None) | (None, Some(_)) => false,
+        }
     }
 
     /// Keeps what an evaluation left to be remembered, and what undoes a change that is not carried out yet, which it is
@@ -296,14 +325,14 @@ fn whose(decision: &Decision) -> Option<PolicyId> {
 }
 
 /// The decision with the count that there was room for.
-fn as_it_came_about(decision: &Decision, to: u32, short: Option<&str>) -> Decision {
+pub(super) fn as_it_came_about(decision: &Decision, to: u32, short: Option<&str>) -> Decision {
     let Some(short) = short else { return decision.clone() };
     let reason = format!("scaled up from {} to {to}: {}; {short}", decision.current, cause(&decision.reason));
     Decision { replicas: to, reason, ..decision.clone() }
 }
 
 /// The memory with the change that there was room for.
-fn as_it_was_done(mut memory: Memory, at: Timestamp, wanted: u32, to: u32) -> Memory {
+pub(super) fn as_it_was_done(mut memory: Memory, at: Timestamp, wanted: u32, to: u32) -> Memory {
     if let Some(last) = memory.changes.last_mut().filter(|last| last.at == at && last.to == wanted) {
         last.to = to;
     }

@@ -27,6 +27,7 @@ impl Cluster {
         if self.deployment_named(owner, &spec.name).is_some() {
             return Err(Rejection::NameTaken { kind: "deployment", name: spec.name.clone() });
         }
+        self.check_routes(actor, owner, None, spec)?;
         self.check_quota(owner, None, spec.replicas)?;
         let id: DeploymentId = self.new_id(now);
         let record = DeploymentRecord {
@@ -102,6 +103,7 @@ impl Cluster {
                 FieldError::new("name", "cannot be changed", format!("{:?}, or a new deployment", record.spec.name));
             return Err(Rejection::field(error));
         }
+        self.check_routes(actor, record.user_id, Some(id), spec)?;
         let replaced = spec.template() != record.spec.template();
         if replaced && !self.fits_somewhere(&self.demand(id, spec)) && record.status.wants_replicas() {
             return Err(Rejection::Insufficient { action: "update", needed: 1, found: 0 });
@@ -282,7 +284,12 @@ impl Cluster {
     }
 
     /// Whether a user may have one more deployment (`existing` is none), or an existing one with so many replicas.
-    fn check_quota(&self, owner: UserId, existing: Option<DeploymentId>, replicas: u32) -> Result<(), Rejection> {
+    pub(super) fn check_quota(
+        &self,
+        owner: UserId,
+        existing: Option<DeploymentId>,
+        replicas: u32,
+    ) -> Result<(), Rejection> {
         let user = self.known_user(owner)?;
         if user.role == Role::Admin {
             return Ok(());
@@ -346,6 +353,7 @@ fn changed_parts(old: &crate::spec::ReplicaTemplate, new: &crate::spec::ReplicaT
         ("port", (old.port, old.host_port) != (new.port, new.host_port)),
         ("container", old.container != new.container),
         ("health", old.health != new.health),
+        ("warm-up", old.warm_up != new.warm_up),
         ("stopping", (old.grace_s, old.drain_timeout_s) != (new.grace_s, new.drain_timeout_s)),
     ];
     parts.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

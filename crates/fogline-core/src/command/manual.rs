@@ -88,9 +88,15 @@ impl Cluster {
         let trigger = trigger.unwrap_or_else(|| trigger_of(actor));
         let manual = ManualScale { replicas, by: name_of(actor), trigger, until };
         let (mut decision, memory) = if owning.is_empty() {
-            (plainly(target, counts, &manual, now), before.clone())
+            let note = format!("set to {replicas} by {}", manual.by);
+            (plainly(target, counts, replicas, trigger, note, now), before.clone())
         } else {
-            by_the_arbiter(&owning, counts, manual, &before, now)
+            by_the_arbiter(
+                &owning,
+                Inputs { replicas: counts, manual: Some(manual), ..Inputs::default() },
+                &before,
+                now,
+            )
         };
         if let Some(reason) = reason {
             decision.reason = format!("{}; {reason}", decision.reason);
@@ -171,23 +177,22 @@ impl Cluster {
 
 /// The arbiter's own way for a command. Nothing was asked of any source, so what the policies' clocks would make of that
 /// counts for nothing.
-fn by_the_arbiter(
-    owning: &[Policy],
-    counts: ReplicaCounts,
-    manual: ManualScale,
-    before: &Memory,
-    now: Timestamp,
-) -> (Decision, Memory) {
-    let inputs = Inputs { replicas: counts, manual: Some(manual), ..Inputs::default() };
+pub(super) fn by_the_arbiter(owning: &[Policy], inputs: Inputs, before: &Memory, now: Timestamp) -> (Decision, Memory) {
     let state = State { memory: before.clone(), recent: Recent::default() };
     let (decision, after) = evaluate(owning, &inputs, &state, now);
     (decision, Memory { policies: before.policies.clone(), undo: before.undo.clone(), ..after.memory })
 }
 
 /// The record of a count that nobody else has a say in.
-fn plainly(target: &ScalingTarget, counts: ReplicaCounts, manual: &ManualScale, now: Timestamp) -> Decision {
-    let (from, to) = (counts.current, manual.replicas);
-    let note = format!("set to {to} by {}", manual.by);
+pub(super) fn plainly(
+    target: &ScalingTarget,
+    counts: ReplicaCounts,
+    to: u32,
+    trigger: Trigger,
+    note: String,
+    now: Timestamp,
+) -> Decision {
+    let from = counts.current;
     let action = Action::between(from, to);
     let head = match action {
         Action::ScaleUp => format!("scaled up from {from} to {to}"),
@@ -203,7 +208,7 @@ fn plainly(target: &ScalingTarget, counts: ReplicaCounts, manual: &ManualScale, 
         run: Run::Live,
         target: Some(TargetRef { target_type, target_id: Some(target_id).filter(|id| !id.is_empty()) }),
         policies: Vec::new(),
-        trigger: manual.trigger,
+        trigger,
         action,
         current: from,
         ready: counts.ready,

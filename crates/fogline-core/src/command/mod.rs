@@ -15,7 +15,9 @@ mod outcome;
 mod policy;
 mod rejection;
 mod session;
+mod traffic;
 mod user;
+mod wake;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::scaling::state::Memory;
 use crate::scaling::{Decision, PolicySpec};
 use crate::spec::DeploymentSpec;
 use crate::time::Timestamp;
+use crate::traffic::ServiceSignal;
 
 pub use outcome::Outcome;
 pub use rejection::Rejection;
@@ -174,6 +177,16 @@ pub enum Command {
     StopUnlisted { node_id: NodeId, replica_id: ReplicaId, deployment_id: DeploymentId, revision: u32 },
     /// What a node's replicas are doing.
     Observe { node_id: NodeId, reports: Vec<ReplicaReport> },
+
+    /// A proxy presents itself: from now on it is waited for before a replica is stopped that it may have requests with.
+    AttachProxy { proxy: String },
+    /// A proxy is gone, or cannot be reached: what it last told goes on counting for a while.
+    DetachProxy { proxy: String },
+    /// What a proxy sees: all leaving replicas that it has let go of, and the deployments of which something is another
+    /// than it last told; in its first report all of them.
+    NoteTraffic { proxy: String, let_go: Vec<ReplicaId>, signals: Vec<ServiceSignal> },
+    /// Requests wait for a deployment that sleeps. Their number goes into the record.
+    Wake { deployment_id: DeploymentId, held: u32 },
 }
 
 /// What the engine has decided for a target.

@@ -94,8 +94,20 @@ impl Cluster {
         if next.status != known.status || readiness_changed {
             self.replan(next.deployment_id);
         }
+        if readiness_changed {
+            changes.readiness.insert(next.deployment_id);
+        }
+        let condemned = next.status == ReplicaStatus::Stopping;
+        let has_ended = next.restarts > known.restarts || (next.endpoint.is_none() && known.endpoint.is_some());
         if next != known {
-            self.put_replica(changes, ReplicaRecord { updated_at: now, ..next });
+            // Since when it is stopping is what its requests have left of their time.
+            let stopping_on = known.status == ReplicaStatus::Stopping && condemned;
+            let updated_at = if stopping_on { known.updated_at } else { now };
+            self.put_replica(changes, ReplicaRecord { updated_at, ..next });
+        }
+        // Requests with a process that has ended have ended; and what nobody approved may not serve them.
+        if has_ended || (condemned && known.status != ReplicaStatus::Stopping) {
+            self.release(report.replica_id);
         }
     }
 
@@ -158,6 +170,10 @@ fn advanced(known: &ReplicaRecord, report: &ReplicaReport, now: Timestamp) -> Re
         }
     };
     set(&mut next.endpoint, &report.endpoint);
+    // Where nothing runs, the port may be another's by now. An agent that cannot make out what runs may not know its port.
+    if report.endpoint.is_none() && !report.ready && !next.status.is_terminal() {
+        next.endpoint = None;
+    }
     set(&mut next.container_id, &report.container_id);
     next.restarts = next.restarts.max(report.restarts);
     next.exit_code = report.exit_code.or(next.exit_code);

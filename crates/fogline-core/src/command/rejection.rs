@@ -1,5 +1,7 @@
 //! Why a command was refused. Knows nothing of HTTP: the server maps each variant to a status and a problem type.
 
+use std::time::Duration;
+
 use crate::id::{DecisionId, ReplicaId};
 use crate::spec::FieldError;
 use crate::state::{DeploymentStatus, ReplicaStatus};
@@ -22,6 +24,13 @@ pub enum Rejection {
     WrongStatus { action: &'static str, status: DeploymentStatus },
     #[error("replica {replica} does not run: it is {status}")]
     NotRunning { replica: ReplicaId, status: ReplicaStatus },
+    #[error("{0}")]
+    RouteTaken(String),
+    #[error(
+        "{woken} deployments of this account were woken within a minute, and that is the most: try again in {} s",
+        retry_after.as_secs()
+    )]
+    TooManyWakes { woken: u32, retry_after: Duration },
     #[error("Insufficient nodes for {action}: need {needed}, found {found} with capacity")]
     Insufficient { action: &'static str, needed: u32, found: u32 },
     #[error("{what} would be {would_be}, and the {tier} tier allows {allowed}")]
@@ -57,6 +66,8 @@ impl Rejection {
             Self::Forbidden { .. } => "forbidden",
             Self::Invalid(_) => "invalid-request",
             Self::NameTaken { .. } => "name-taken",
+            Self::RouteTaken(_) => "route-taken",
+            Self::TooManyWakes { .. } => "too-many-wakes",
             Self::WrongStatus { .. } => "wrong-status",
             Self::NotRunning { .. } => "not-running",
             Self::Insufficient { .. } => "insufficient-nodes",

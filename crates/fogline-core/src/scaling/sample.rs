@@ -18,10 +18,16 @@ pub mod builtin {
     pub const MEMORY_PERCENT: &str = "memory_percent";
     /// Requests a second, of the whole target.
     pub const REQUEST_RATE: &str = "request_rate";
-    /// Requests that are open, of the whole target.
+    /// Requests that are open or held, of the whole target.
     pub const CONCURRENCY: &str = "concurrency";
     /// Failed requests, percent.
     pub const ERROR_RATE: &str = "error_rate";
+    /// From the first byte of a request to the last of its answer, mean, milliseconds.
+    pub const AVERAGE_LATENCY_MS: &str = "average_latency_ms";
+    /// What 95 % of these stay below.
+    pub const LATENCY_P95_MS: &str = "latency_p95_ms";
+    /// What 99 % of these stay below.
+    pub const LATENCY_P99_MS: &str = "latency_p99_ms";
 }
 
 /// Intervals of a source without a sample after which the last one is stale, and a duration starts over.

@@ -124,6 +124,10 @@ impl DeploymentSpec {
             || format!("{} are too many", container.mounts.len()),
             "at most 16 mounts",
         );
+        if container.tmpfs.len() > MAX_TMPFS || container.mounts.len() > MAX_MOUNTS {
+            // Each is compared with all others below.
+            return;
+        }
         for (at, (field, path)) in targets.iter().enumerate() {
             check.that(
                 is_plain_path(path) && !is_of_the_kernel(path),

@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::DeploymentSpec;
+use super::validate::{Check, is_request_path, shown};
+
 /// What is asked of a replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -71,5 +74,29 @@ impl Default for HealthSpec {
             unhealthy_after: default_unhealthy_after(),
             start_timeout_s: default_start_timeout_s(),
         }
+    }
+}
+
+impl DeploymentSpec {
+    pub(super) fn validate_health(&self, check: &mut Check) {
+        let Some(health) = &self.health else { return };
+        if health.check != HealthCheck::None {
+            check.that(
+                self.port.is_some(),
+                "health",
+                || "has no port to ask".to_owned(),
+                "a port, or health type none",
+            );
+        }
+        check.that(
+            is_request_path(&health.path, 2_048),
+            "health.path",
+            || format!("{:?} is no path", shown(&health.path)),
+            "a path that starts with / and needs no escaping",
+        );
+        check.range("health.interval_s", health.interval_s, &(1..=3_600), "seconds");
+        check.range("health.timeout_s", health.timeout_s, &(1..=60), "seconds");
+        check.range("health.unhealthy_after", health.unhealthy_after, &(1..=100), "checks");
+        check.range("health.start_timeout_s", health.start_timeout_s, &(1..=3_600), "seconds");
     }
 }

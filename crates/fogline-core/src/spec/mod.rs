@@ -6,8 +6,11 @@
 mod container;
 mod health;
 mod placement;
+mod route;
 mod template;
+mod traffic;
 mod validate;
+mod warm_up;
 
 use std::collections::BTreeMap;
 
@@ -20,8 +23,11 @@ use crate::quantity::Resources;
 pub use container::{ContainerSpec, MountSpec};
 pub use health::{HealthCheck, HealthSpec};
 pub use placement::{Constraint, ConstraintOperator, PlacementSpec, ScaleDownOrder, Spread, WhenFull};
+pub use route::RouteSpec;
 pub use template::ReplicaTemplate;
+pub use traffic::{HoldSpec, NotCounted, PlaceholderSpec, TrafficSpec, UpstreamProtocol};
 pub use validate::{FieldError, MAX_REPLICAS, MIN_REPLICAS, validate_command, validate_replicas, validate_username};
+pub use warm_up::WarmUpSpec;
 
 /// How a replica is run.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
@@ -95,6 +101,15 @@ pub struct DeploymentSpec {
     /// When a replica counts as ready; a TCP connection to its port when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthSpec>,
+    /// What a new replica must do before it is given requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUpSpec>,
+    /// Where requests for it come in, through the proxy; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSpec>,
+    /// How the proxy treats them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficSpec>,
     /// Where replicas may run.
     #[serde(default)]
     pub placement: PlacementSpec,
@@ -150,6 +165,7 @@ impl DeploymentSpec {
             host_port: self.host_port,
             container: self.container.clone(),
             health: self.health.clone(),
+            warm_up: self.warm_up.clone(),
             grace_s: self.grace_s,
             drain_timeout_s: self.drain_timeout_s,
         }

@@ -4,6 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::DeploymentSpec;
+use super::validate::{Check, NAME_CHARS, shown};
+
+const MAX_CONSTRAINTS: usize = 32;
+
 /// Whether replicas of one deployment may share a node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -88,4 +93,45 @@ pub struct PlacementSpec {
     /// What happens when there is not enough room.
     #[serde(default)]
     pub when_full: WhenFull,
+}
+
+impl DeploymentSpec {
+    pub(super) fn validate_placement(&self, check: &mut Check) {
+        use ConstraintOperator::{Exists, In, NotExists, NotIn};
+        for (field, value) in [("placement.region", &self.placement.region), ("placement.zone", &self.placement.zone)] {
+            let Some(value) = value else { continue };
+            check.that(
+                NAME_CHARS.contains(&value.chars().count()),
+                field,
+                || format!("{:?} is no name", shown(value)),
+                "1 to 100 characters",
+            );
+        }
+        let constraints = &self.placement.constraints;
+        check.that(
+            constraints.len() <= MAX_CONSTRAINTS,
+            "placement.constraints",
+            || format!("{} are too many", constraints.len()),
+            "at most 32",
+        );
+        for (index, constraint) in constraints.iter().enumerate() {
+            let field = format!("placement.constraints[{index}]");
+            check.that(
+                NAME_CHARS.contains(&constraint.label.chars().count()),
+                &field,
+                || "has no label".to_owned(),
+                "a label of 1 to 100 characters",
+            );
+            let values_fit = match constraint.operator {
+                In | NotIn => !constraint.values.is_empty() && constraint.values.len() <= 100,
+                Exists | NotExists => constraint.values.is_empty(),
+            };
+            check.that(
+                values_fit,
+                &field,
+                || "has the wrong number of values".to_owned(),
+                "1 to 100 values for in and not_in, none for exists and not_exists",
+            );
+        }
+    }
 }

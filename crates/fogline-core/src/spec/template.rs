@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, HealthCheck, HealthSpec, Runtime};
+use super::{ContainerSpec, HealthCheck, HealthSpec, Runtime, WarmUpSpec};
 use crate::quantity::Resources;
 
 /// One revision of what a replica is. Fields as in [`super::DeploymentSpec`].
@@ -22,6 +22,8 @@ pub struct ReplicaTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerSpec>,
     pub health: Option<HealthSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUpSpec>,
     pub grace_s: u32,
     pub drain_timeout_s: u32,
 }

@@ -1,5 +1,6 @@
 //! The ranges a spec must keep. One table of them, read by every door; each error names field, value and what would do.
 //!
+//! Here is what a spec is as a whole; each block that it may have is checked in the block's own file.
 //! Invariant: [`DeploymentSpec::validate`] reports every field at fault, not the first one. Tests: below, and the table
 //! of bad input in the end-to-end tests.
 
@@ -9,7 +10,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DeploymentSpec, HealthCheck, Runtime};
+use super::{DeploymentSpec, Runtime};
 use crate::image_digest::ImageDigest;
 use crate::quantity::Resources;
 
@@ -18,7 +19,7 @@ pub const MIN_REPLICAS: u32 = 1;
 /// The largest number of replicas of one deployment.
 pub const MAX_REPLICAS: u32 = 100;
 
-const NAME_CHARS: RangeInclusive<usize> = 1..=100;
+pub(super) const NAME_CHARS: RangeInclusive<usize> = 1..=100;
 const IMAGE_CHARS: RangeInclusive<usize> = 1..=500;
 const CPU_MILLIS: RangeInclusive<u32> = 500..=32_000;
 const MEMORY_MB: RangeInclusive<u32> = 512..=65_536;
@@ -29,7 +30,6 @@ const WAIT_S: RangeInclusive<u32> = 0..=3_600;
 const MAX_ARGUMENTS: usize = 256;
 const MAX_ENV: usize = 256;
 const MAX_TEXT_BYTES: usize = 32 * 1_024;
-const MAX_CONSTRAINTS: usize = 32;
 
 /// One field that cannot be accepted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -101,6 +101,9 @@ impl DeploymentSpec {
         self.validate_container(&mut check);
         self.validate_resources(&mut check);
         self.validate_health(&mut check);
+        self.validate_warm_up(&mut check);
+        self.validate_routes(&mut check);
+        self.validate_traffic(&mut check);
         self.validate_placement(&mut check);
         check.range("grace_s", self.grace_s, &WAIT_S, "seconds");
         check.range("drain_timeout_s", self.drain_timeout_s, &WAIT_S, "seconds");
@@ -217,70 +220,6 @@ impl DeploymentSpec {
         check.range("resources.gpu", gpu_units, &GPU_UNITS, "units");
         check.range("resources.storage", storage_gb, &STORAGE_GB, "GB");
     }
-
-    fn validate_health(&self, check: &mut Check) {
-        let Some(health) = &self.health else { return };
-        if health.check != HealthCheck::None {
-            check.that(
-                self.port.is_some(),
-                "health",
-                || "has no port to ask".to_owned(),
-                "a port, or health type none",
-            );
-        }
-        let path_fits = health.path.starts_with('/')
-            && health.path.len() <= 2_048
-            && health.path.chars().all(|c| c.is_ascii_graphic());
-        check.that(
-            path_fits,
-            "health.path",
-            || format!("{:?} is no path", shown(&health.path)),
-            "a path that starts with / and needs no escaping",
-        );
-        check.range("health.interval_s", health.interval_s, &(1..=3_600), "seconds");
-        check.range("health.timeout_s", health.timeout_s, &(1..=60), "seconds");
-        check.range("health.unhealthy_after", health.unhealthy_after, &(1..=100), "checks");
-        check.range("health.start_timeout_s", health.start_timeout_s, &(1..=3_600), "seconds");
-    }
-
-    fn validate_placement(&self, check: &mut Check) {
-        use super::ConstraintOperator::{Exists, In, NotExists, NotIn};
-        for (field, value) in [("placement.region", &self.placement.region), ("placement.zone", &self.placement.zone)] {
-            let Some(value) = value else { continue };
-            check.that(
-                NAME_CHARS.contains(&value.chars().count()),
-                field,
-                || format!("{:?} is no name", shown(value)),
-                "1 to 100 characters",
-            );
-        }
-        let constraints = &self.placement.constraints;
-        check.that(
-            constraints.len() <= MAX_CONSTRAINTS,
-            "placement.constraints",
-            || format!("{} are too many", constraints.len()),
-            "at most 32",
-        );
-        for (index, constraint) in constraints.iter().enumerate() {
-            let field = format!("placement.constraints[{index}]");
-            check.that(
-                NAME_CHARS.contains(&constraint.label.chars().count()),
-                &field,
-                || "has no label".to_owned(),
-                "a label of 1 to 100 characters",
-            );
-            let values_fit = match constraint.operator {
-                In | NotIn => !constraint.values.is_empty() && constraint.values.len() <= 100,
-                Exists | NotExists => constraint.values.is_empty(),
-            };
-            check.that(
-                values_fit,
-                &field,
-                || "has the wrong number of values".to_owned(),
-                "1 to 100 values for in and not_in, none for exists and not_exists",
-            );
-        }
-    }
 }
 
 pub(super) struct Check {
@@ -294,7 +233,7 @@ impl Check {
         }
     }
 
-    fn command(&mut self, field: &str, command: &[String]) {
+    pub(super) fn command(&mut self, field: &str, command: &[String]) {
         self.that(
             command.len() <= MAX_ARGUMENTS,
             field,
@@ -321,6 +260,11 @@ impl Check {
             &format!("{} to {} {unit}", range.start(), range.end()),
         );
     }
+}
+
+/// A path of a request as it is sent: it starts with `/` and needs no escaping.
+pub(super) fn is_request_path(path: &str, most_bytes: usize) -> bool {
+    path.starts_with('/') && path.len() <= most_bytes && path.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// A value as an error may quote it: long ones are cut, so that an error is never as large as the attack.

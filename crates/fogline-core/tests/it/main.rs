@@ -1,5 +1,6 @@
 //! Tests of the deciding part through its public door: commands in, changes out.
 
+mod front;
 mod guards;
 mod properties;
 mod scaling;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fogline_core::assignment::AssignedReplica;
 use fogline_core::cluster::{Changes, Cluster};
 use fogline_core::command::{Actor, Command, Decided, Request};
 use fogline_core::id::{DeploymentId, PolicyId};
@@ -14,8 +15,9 @@ use fogline_core::quantity::Resources;
 use fogline_core::record::{Role, ScalingTarget};
 use fogline_core::scaling::PolicySpec;
 use fogline_core::scaling::policy::Mode;
-use fogline_core::spec::{DeploymentSpec, Runtime};
+use fogline_core::spec::{DeploymentSpec, RouteSpec, Runtime};
 use fogline_core::state::DeploymentStatus;
+use fogline_core::traffic::Upstream;
 use proptest::prelude::*;
 
 use crate::scaling_commands::decided;
@@ -92,6 +94,11 @@ fn command(world: &World, step: &Step) -> Option<Command> {
             if name % 2 == 1 {
                 spec.container_image = Some("web:v1".to_owned());
                 spec.runtime = Some(Runtime::Docker);
+            }
+            if name % 3 == 2 {
+                spec.port = Some(8_080);
+                spec.drain_timeout_s = 7;
+                spec.routes = vec![RouteSpec { host: Some(format!("d{name}.test")), ..RouteSpec::default() }];
             }
             if wait {
                 spec.placement.when_full = fogline_core::spec::WhenFull::Wait;
@@ -236,6 +243,19 @@ fn check_invariants(cluster: &Cluster) {
     }
 }
 
+type Served = (DeploymentId, Arc<[RouteSpec]>, Vec<Upstream>);
+
+/// What proxies and agents are told.
+fn front(cluster: &Cluster) -> (Vec<Served>, Vec<AssignedReplica>) {
+    let services = cluster.services().into_iter();
+    let services = services.map(|service| (service.deployment_id, service.routes, service.upstreams)).collect();
+    // A node that came back may have another place in the table.
+    let nodes = cluster.nodes().iter().flat_map(|(_, node)| cluster.assignment(node.id).replicas);
+    let mut assigned: Vec<AssignedReplica> = nodes.collect();
+    assigned.sort_by_key(|replica| replica.replica_id);
+    (services, assigned)
+}
+
 /// Nothing hangs on what is not there.
 fn check_scaling(cluster: &Cluster) {
     for policy in cluster.policies() {
@@ -327,6 +347,7 @@ proptest! {
             play(&mut world, step);
         }
         let was = rows(&world.cluster);
+        let front = front(&world.cluster);
         let mut changes = Changes::default();
         for step in &batch {
             if let Some(command) = command(&world, step) {
@@ -337,6 +358,7 @@ proptest! {
         world.cluster.settle(world.now, &mut changes, &mut || true);
         world.cluster.revert(&changes);
         prop_assert_eq!(rows(&world.cluster), was);
+        prop_assert_eq!(self::front(&world.cluster), front);
     }
 
     #[test]

@@ -106,6 +106,11 @@ impl World {
 
     /// Another server takes over.
     pub fn reload(&mut self) {
+        self.reload_with(Settings::default());
+    }
+
+    /// The same, with other settings.
+    pub fn reload_with(&mut self, settings: Settings) {
         let durable = Durable {
             users: self.cluster.users().cloned().collect(),
             sessions: Vec::new(),
@@ -122,8 +127,8 @@ impl World {
                 .cloned()
                 .collect(),
         };
-        self.cluster = Cluster::load(durable, Settings::default(), IdSource::new(self.seq + 2), self.now)
-            .expect("nothing contradicts");
+        self.cluster =
+            Cluster::load(durable, settings, IdSource::new(self.seq + 2), self.now).expect("nothing contradicts");
     }
 
     /// A user who may do what users may.
@@ -227,6 +232,25 @@ impl World {
         self.tell(node, ReplicaReport { restarts, ..report })
     }
 
+    /// Nothing of a replica runs, and it will be started again in place.
+    pub fn ended_for_now(&mut self, node: NodeId, replica: ReplicaId) -> Changes {
+        let report = self.next_report(replica, ReportedState::Running, false);
+        self.tell(node, ReplicaReport { endpoint: None, ..report })
+    }
+
+    /// A replica is seen in this state, and nothing is said of it.
+    pub fn seen(&mut self, node: NodeId, replica: ReplicaId, state: ReportedState, ready: bool) -> Changes {
+        let report = self.next_report(replica, state, ready);
+        self.tell(node, report)
+    }
+
+    /// What an agent tells of one that has ended.
+    pub fn end_of(&mut self, replica: ReplicaId) -> Request {
+        let report = self.next_report(replica, ReportedState::Failed, false);
+        let node_id = self.cluster.replica(replica).and_then(|replica| replica.node_id).expect("it is on a node");
+        Request::agent(Command::Observe { node_id, reports: vec![report] })
+    }
+
     fn next_report(&mut self, replica: ReplicaId, state: ReportedState, ready: bool) -> ReplicaReport {
         self.seq += 1;
         ReplicaReport {
@@ -235,7 +259,7 @@ impl World {
             state,
             ready,
             restarts: 0,
-            endpoint: None,
+            endpoint: Some(format!("10.0.0.1:{}", replica.as_uuid().as_u128() % 10_000 + 10_000)),
             container_id: None,
             image_digest: None,
             exit_code: None,
@@ -256,7 +280,8 @@ impl World {
                 let replica = self.cluster.replica(assigned.replica_id).expect("it is assigned").clone();
                 let serves = self.cluster.is_ready(&replica);
                 match assigned.want {
-                    Want::Run if serves => continue,
+                    // What is drained runs on and says nothing new.
+                    Want::Run if serves || !replica.status.is_live() => continue,
                     Want::Run => self.report(*node, replica.id, ReportedState::Running, true, ""),
                     Want::Stop => self.report(*node, replica.id, ReportedState::Stopped, false, ""),
                 };

@@ -7,16 +7,13 @@
 use fogline_api::protocol::Greeting;
 use tonic::Status;
 
+use crate::attach::belongs_elsewhere;
 use crate::leadership::Mandate;
 
 /// Why an agent must not be led by this server, if so: it belongs elsewhere, or has obeyed somebody who knew more.
 pub(super) fn refusal(mandate: &Mandate, greeting: &Greeting) -> Option<Status> {
-    if let Some(theirs) = greeting.cluster_id.as_ref().filter(|theirs| **theirs != mandate.cluster_id()) {
-        return Some(Status::failed_precondition(format!(
-            "this agent belongs to cluster {theirs}, and this server leads cluster {}: give the agent the address of \
-             a server of its cluster, or a fresh data directory if it should join this one",
-            mandate.cluster_id()
-        )));
+    if let Some(refusal) = belongs_elsewhere(mandate, "agent", greeting.cluster_id.as_ref()) {
+        return Some(refusal);
     }
     let obeyed = greeting.obeyed.as_ref()?;
     if obeyed.cluster_id != mandate.cluster_id() {

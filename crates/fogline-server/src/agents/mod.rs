@@ -2,8 +2,8 @@
 //!
 //! Decides nothing about the cluster. Invariant: an agent is told only what is durable, an observation is acknowledged
 //! only once it is durable, and a slow agent holds the latest list of each of its nodes in memory, never a queue of them.
-//! [`service`] lets agents in, [`session`] talks to one, [`speech`] is the last check before the wire, [`registry`] knows who presents which node, [`logs`] relays,
-//! within what [`log_budget`] allows.
+//! [`service`] lets agents in, [`session`] talks to one, [`registry`] knows who presents which node, [`logs`] relays, within
+//! what [`log_budget`] allows.
 //! Tests: in the files, and `tests/it/agents.rs`.
 
 mod authority;
@@ -15,11 +15,10 @@ mod observations;
 mod registry;
 mod service;
 mod session;
-mod speech;
 mod unlisted;
 
 pub use exec::{Commands, ExecError};
 pub use logs::{LogError, LogStream, Logs};
 
 pub(crate) use registry::Registry;
-pub(crate) use service::{AgentsConfig, Endpoint};
+pub(crate) use service::{AgentsConfig, AgentsDoor};

@@ -10,21 +10,20 @@ use std::time::Duration;
 use fogline_api::protocol::{AgentMessage, FromAgent, FromServer, Greeting, NodeAssignment, Reception, ServerMessage};
 use fogline_core::command::{Command, Outcome, Request};
 use fogline_core::id::NodeId;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
 
 use super::authority::refusal;
 use super::mailbox::Mailbox;
 use super::observations::{Observations, status_of};
 use super::service::AgentsConfig;
-use super::speech::{Right, stepped_down};
+use crate::attach::{self, Right, finish, stepped_down, turn_away};
 use crate::leadership::Term;
 use crate::writer::WriteError;
 
-/// How long an agent has to say hello.
-const HELLO_LIMIT: Duration = Duration::from_secs(10);
+/// Who attaches here.
+const AGENT: attach::Party = "an agent";
 
 /// Nodes that one agent may present.
 const MAX_NODES: usize = 1_000;
@@ -42,7 +41,7 @@ const REPEAT: Duration = Duration::from_secs(10);
 /// dead peer; this is for one that lives and says nothing.
 const SILENT_HEARTBEATS: u32 = 10;
 
-pub(super) type Outgoing = mpsc::Sender<Result<ServerMessage, Status>>;
+type Outgoing = attach::Outgoing<ServerMessage>;
 
 /// What a session presents, once it is let in.
 struct Presented {
@@ -57,11 +56,14 @@ pub(super) async fn run(
     mut incoming: Streaming<AgentMessage>,
     outgoing: Outgoing,
 ) {
-    let greeting = match hello(&mut incoming).await {
+    let hello = |said| if let FromAgent::Hello(greeting) = said { Some(greeting) } else { None };
+    let greeting = match attach::greeting(&mut incoming, hello).await {
         Ok(greeting) => greeting,
-        Err(end) => return finish(&outgoing, None, end).await,
+        Err(end) => return finish(AGENT, &outgoing, None, end).await,
     };
-    let Some(term) = config.leadership.term() else { return turn_away(&config, &outgoing).await };
+    let turn_away =
+        || turn_away(AGENT, &config.leadership, &outgoing, |leader| (&FromServer::NotLeader { leader }).into());
+    let Some(term) = config.leadership.term() else { return turn_away().await };
     // From here on every word is this term's.
     if right.set(Arc::clone(&term.mandate)).is_err() {
         return;
@@ -69,7 +71,7 @@ pub(super) async fn run(
     let mailbox = term.registry.mailbox();
     let let_in = tokio::select! {
         biased;
-        () = term.mandate.over() => return turn_away(&config, &outgoing).await,
+        () = term.mandate.over() => return turn_away().await,
         let_in = let_in(&config, &term, &mailbox, greeting, &outgoing) => let_in,
     };
     let end = match let_in {
@@ -87,40 +89,7 @@ pub(super) async fn run(
         Err(end) => end,
     };
     mailbox.close();
-    finish(&outgoing, Some(mailbox.number), end).await;
-}
-
-/// The last word.
-async fn finish(outgoing: &Outgoing, session: Option<u64>, end: Option<Status>) {
-    match end {
-        Some(status) => {
-            tracing::info!(session, reason = status.message(), "an agent's session has ended");
-            // An agent that has gone away needs no reason.
-            let _ = timeout(HELLO_LIMIT, outgoing.send(Err(status))).await;
-        }
-        None => tracing::info!(session, "an agent has detached"),
-    }
-}
-
-/// Says who leads instead, where that is known.
-async fn turn_away(config: &AgentsConfig, outgoing: &Outgoing) {
-    let leader = config.leadership.leader().map(|leader| leader.agents.clone()).filter(|address| !address.is_empty());
-    tracing::debug!(leader, "an agent was turned away: this server does not lead");
-    // Whether it arrives or not, there is nothing more to say.
-    let _ = timeout(HELLO_LIMIT, outgoing.send(Ok((&FromServer::NotLeader { leader }).into()))).await;
-}
-
-/// Waits for the greeting.
-async fn hello(incoming: &mut Streaming<AgentMessage>) -> Result<Greeting, Option<Status>> {
-    match timeout(HELLO_LIMIT, incoming.message()).await {
-        Err(_) => Err(Some(Status::deadline_exceeded("no Hello within 10 s"))),
-        Ok(Err(_) | Ok(None)) => Err(None),
-        Ok(Ok(Some(message))) => match FromAgent::try_from(message) {
-            Ok(FromAgent::Hello(greeting)) => Ok(greeting),
-            Ok(_) => Err(Some(Status::invalid_argument("the first message must be Hello"))),
-            Err(error) => Err(Some(Status::invalid_argument(format!("cannot read Hello: {error}")))),
-        },
-    }
+    finish(AGENT, &outgoing, Some(mailbox.number), end).await;
 }
 
 /// From the greeting to the welcome.

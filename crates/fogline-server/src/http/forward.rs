@@ -27,6 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::app::App;
 use super::guard::changes;
 use super::problem::ApiError;
+use super::read_on::read_on;
 use crate::leadership::{Leader, Role};
 
 /// Says that a request was passed on, by whom for whom.
@@ -68,6 +69,8 @@ pub(super) fn connections() -> PassOn {
 /// Around an endpoint that only a leader answers.
 pub(super) async fn by_leader(request: Request, next: Next) -> Response {
     let Some(app) = request.extensions().get::<App>().cloned() else { return next.run(request).await };
+    // Whoever refuses it, here or there, may do so before its body has come.
+    let request = read_on(request);
     match app.shared.leadership.role() {
         Role::Leading(_) | Role::Stopping => next.run(request).await,
         Role::Standby { leader: None } => {

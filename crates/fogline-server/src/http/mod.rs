@@ -16,6 +16,7 @@ mod probes;
 mod problem;
 mod problem_docs;
 mod pushes;
+mod read_on;
 mod refusals;
 mod routes;
 mod seeds;

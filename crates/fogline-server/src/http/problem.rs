@@ -113,6 +113,8 @@ impl From<Rejection> for ApiError {
             Rejection::Forbidden { .. } => ProblemKind::Forbidden,
             Rejection::Invalid(_) => ProblemKind::InvalidRequest,
             Rejection::NameTaken { .. } => ProblemKind::NameTaken,
+            Rejection::RouteTaken(_) => ProblemKind::RouteTaken,
+            Rejection::TooManyWakes { .. } => ProblemKind::TooManyRequests,
             Rejection::WrongStatus { .. } => ProblemKind::WrongStatus,
             Rejection::NotRunning { .. } => ProblemKind::NotRunning,
             Rejection::Insufficient { .. } => ProblemKind::InsufficientNodes,

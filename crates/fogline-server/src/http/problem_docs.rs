@@ -56,7 +56,7 @@ pub enum ChangeProblems {
     /// Not there, or somebody else's.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
-    /// A name is taken, something is still in use, or the idempotency key was used for another request.
+    /// A name or route is taken, something is still in use, or the idempotency key was used for another request.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
     /// It is not the version any more that `If-Match` names, where the endpoint takes one.

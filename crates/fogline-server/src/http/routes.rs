@@ -17,7 +17,7 @@ use super::{probes, seeds, v1};
 
 /// Every endpoint with its description, and who answers it where several servers share the database: those in [`leader`] only
 /// the one that leads, because they change something or tell what is in its memory (loads of nodes, logs, explanations,
-/// what was decided and measured, changes as they happen); all others whoever is asked, from the database.
+/// routes, what was decided and measured, changes as they happen); all others whoever is asked, from the database.
 pub(super) fn described() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Base::openapi())
         .routes(leader(routes!(v1::auth::login::handler)))
@@ -51,6 +51,9 @@ pub(super) fn described() -> OpenApiRouter<App> {
         .routes(leader(routes!(v1::deployments::logs::of_replica)))
         .routes(leader(routes!(v1::deployments::exec::handler)))
         .routes(leader(routes!(v1::deployments::decisions::handler)))
+        .routes(leader(routes!(v1::deployments::traffic::handler)))
+        .routes(leader(routes!(v1::routes::list::handler)))
+        .routes(leader(routes!(v1::proxies::list::handler)))
         .routes(leader(routes!(v1::scaling::policies::list::handler, v1::scaling::policies::create::handler)))
         .routes(leader(routes!(
             v1::scaling::policies::get::handler,

@@ -18,6 +18,7 @@ use utoipa::{Modify, OpenApi};
         (name = "auth", description = "Logging in and out"),
         (name = "deployments", description = "Services: what was asked for, and how far it is true"),
         (name = "scaling", description = "Policies that set the number of replicas, their decisions, and metrics"),
+        (name = "routes", description = "Ways in to services, and the proxies that they lead through"),
         (name = "nodes", description = "Machines that run replicas"),
         (name = "users", description = "For administrators"),
         (name = "audit", description = "For administrators"),

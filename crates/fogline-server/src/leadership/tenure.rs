@@ -18,6 +18,7 @@ use crate::agents::Registry;
 use crate::bootstrap::{self, AdministratorError};
 use crate::events::Feed;
 use crate::presence::Presence;
+use crate::proxies::{Figures, Registry as Proxies};
 use crate::scaling::{Alarm, Scaler, ScalerParts};
 use crate::writer::{Publisher, Stopped, WriterParts, WriterTask, load};
 
@@ -45,6 +46,8 @@ impl Tenure {
         let cluster = renewing(&standing.store, &lease, &mandate, &mut revision, loading).await??;
         let (registry, presence) = (Arc::new(Registry::default()), Presence::default());
         let (feed, alarm) = (Arc::new(Feed::default()), Arc::new(Alarm::default()));
+        let proxies = Arc::new(Proxies::default());
+        let traffic = Arc::new(Figures::new(standing.clock.clone(), Arc::clone(&alarm)));
         let publisher = Publisher::new(
             Arc::clone(&registry),
             presence.clone(),
@@ -52,6 +55,7 @@ impl Tenure {
             Arc::clone(&mandate),
             Arc::clone(&feed),
             Arc::clone(&alarm),
+            (Arc::clone(&proxies), Arc::clone(&traffic)),
         );
         let parts = WriterParts {
             store: standing.store.clone(),
@@ -73,9 +77,10 @@ impl Tenure {
             mandate: Arc::clone(&mandate),
             desk: desk.clone(),
             alarm,
+            traffic: Arc::clone(&traffic),
         });
         Ok(Self {
-            term: Arc::new(Term { mandate, desk, registry, presence, feed, scaler }),
+            term: Arc::new(Term { mandate, desk, registry, proxies, traffic, presence, feed, scaler }),
             lease,
             stop,
             writing: AbortOnDropHandle::new(writing),

@@ -9,6 +9,7 @@ use super::Mandate;
 use crate::agents::Registry;
 use crate::events::Feed;
 use crate::presence::Presence;
+use crate::proxies::{Figures, Registry as Proxies};
 use crate::scaling::Scaler;
 use crate::writer::Desk;
 
@@ -21,6 +22,10 @@ pub(crate) struct Term {
     pub(crate) desk: Desk,
     /// Which session presents which node.
     pub(crate) registry: Arc<Registry>,
+    /// Which proxies are attached.
+    pub(crate) proxies: Arc<Proxies>,
+    /// What proxies tell of requests.
+    pub(crate) traffic: Arc<Figures>,
     /// What agents have told and no row holds.
     pub(crate) presence: Presence,
     /// What has changed lately.

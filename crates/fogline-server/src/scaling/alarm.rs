@@ -1,4 +1,4 @@
-//! Targets that should not wait for the next round, because a person has changed a policy on them.
+//! Targets that should not wait for the next round: a person has changed a policy on them, or their load has moved.
 //!
 //! Invariant: at most [`MOST`] are remembered; those beyond wait for their round.
 
@@ -9,7 +9,7 @@ use fogline_core::cluster::Changes;
 use fogline_core::record::ScalingTarget;
 use tokio::sync::Notify;
 
-/// More than people change in one interval.
+/// More than people change in one interval, and than are worth a round of their own.
 const MOST: usize = 256;
 
 /// What was touched since somebody looked.
@@ -36,8 +36,18 @@ impl Alarm {
         self.bell.notify_one();
     }
 
+    /// A target should be looked at.
+    pub(crate) fn ring(&self, target: ScalingTarget) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        if touched.len() < MOST {
+            touched.insert(target);
+        }
+        drop(touched);
+        self.bell.notify_one();
+    }
+
     /// Waits until something is touched, and takes it. Nothing is lost when the future is dropped.
-    pub(super) async fn rung(&self) -> BTreeSet<ScalingTarget> {
+    pub(crate) async fn rung(&self) -> BTreeSet<ScalingTarget> {
         loop {
             let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
             if !touched.is_empty() {

@@ -1,8 +1,7 @@
-//! What the system measures itself: processor and memory of a deployment's replicas.
+//! What agents measure: processor and memory of a deployment's replicas. What proxies measure is in [`crate::proxies`].
 //!
 //! Means over the ready replicas, percent of what each reserves. A replica whose driver said nothing lately is missing,
-//! not 0. Requests are seen by the proxy alone: a deployment without a route has none, marked not applicable. Tests:
-//! `tests/it/scaling/readings.rs`.
+//! not 0. Tests: `tests/it/scaling/readings.rs`.
 
 use std::time::Duration;
 
@@ -76,14 +75,10 @@ impl Usage {
     }
 
     /// What it says of a metric; nothing where it is none of the system's own.
-    pub(super) fn reading(&self, metric: &str, now: Timestamp) -> Option<Reading> {
+    pub(super) fn reading(&self, metric: &str) -> Option<Reading> {
         let value = match metric {
             builtin::CPU_PERCENT => self.cpu,
             builtin::MEMORY_PERCENT => self.memory,
-            builtin::REQUEST_RATE | builtin::CONCURRENCY | builtin::ERROR_RATE => {
-                let none = Reading::value(0.0, now, Source::Builtin, INTERVAL);
-                return Some(Reading { not_applicable: true, ..none });
-            }
             _ => return None,
         };
         let sample = self.at.map_or(Sample::Missing, |at| Sample::Value { value, at });

@@ -141,6 +141,9 @@ impl Engine {
             Executor::None { .. } => Executable::Never,
             Executor::Deployment | Executor::Webhook { .. } => Executable::Yes,
         };
+        if let ScalingTarget::Deployment(id) = &view.target {
+            scaler.readings.traffic.evaluated(*id);
+        }
         let mut decisions = Vec::new();
         for group in &mut target.groups {
             if group.arbitration.is_waiting() {
@@ -151,6 +154,7 @@ impl Engine {
                 readings: scaler.readings.now(&mut group.plan, &view.target, seen.usage.as_ref(), last, now),
                 forecasts: scaler.forecasts.of(&view.target, &group.policies, now),
                 start_time: seen.usage.and_then(|usage| usage.start_time()),
+                proxy: seen.proxy,
             };
             let evaluated = group.arbitration.evaluate(&group.policies, view, shown, executable, now);
             scaler.evaluated();

@@ -4,6 +4,7 @@ use fogline_core::Cluster;
 use fogline_core::cluster::TargetView;
 use fogline_core::record::{DecisionRecord, ScalingTarget};
 use fogline_core::scaling::Policy;
+use fogline_core::scaling::inputs::ProxySignal;
 use fogline_core::time::Timestamp;
 
 use super::builtin::Usage;
@@ -14,6 +15,8 @@ pub(super) struct Seen {
     pub(super) view: TargetView,
     /// Nothing for what is no deployment.
     pub(super) usage: Option<Usage>,
+    /// What proxies see of its requests; nothing without a route, or where none was heard.
+    pub(super) proxy: Option<ProxySignal>,
 }
 
 /// A decision that waits for an executor.
@@ -55,11 +58,13 @@ impl Seen {
     }
 
     fn new(cluster: &Cluster, view: TargetView, now: Timestamp) -> Self {
-        let usage = match &view.target {
-            ScalingTarget::Deployment(id) => Some(Usage::of(cluster, *id, view.counts, now)),
-            ScalingTarget::Outside { .. } => None,
+        let (usage, proxy) = match &view.target {
+            ScalingTarget::Deployment(id) => {
+                (Some(Usage::of(cluster, *id, view.counts, now)), cluster.proxy_signal(*id, now))
+            }
+            ScalingTarget::Outside { .. } => (None, None),
         };
-        Self { view, usage }
+        Self { view, usage, proxy }
     }
 }
 

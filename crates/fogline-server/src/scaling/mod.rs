@@ -43,6 +43,7 @@ pub(crate) use health::ScalerHealth;
 
 use crate::clock::Clock;
 use crate::leadership::Mandate;
+use crate::proxies::{Figures as Traffic, Measure};
 use crate::telemetry::Telemetry;
 use crate::writer::{Desk, WriteError};
 use arbitration::Shown;
@@ -110,6 +111,7 @@ pub(crate) struct ScalerParts {
     pub(crate) mandate: Arc<Mandate>,
     pub(crate) desk: Desk,
     pub(crate) alarm: Arc<Alarm>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// The engine of one term.
@@ -140,7 +142,7 @@ struct LastRound {
 impl Scaler {
     /// Starts the engine, which runs until [`Self::stop`].
     pub(crate) fn begin(parts: ScalerParts) -> Arc<Self> {
-        let ScalerParts { standing, clock, telemetry, mandate, desk, alarm } = parts;
+        let ScalerParts { standing, clock, telemetry, mandate, desk, alarm, traffic } = parts;
         let figures = Arc::new(Figures::new(telemetry));
         let client = GuardedClient::new(standing.sources.guard().clone());
         let forecasts = Forecasts::new(standing.samples.clone(), clock.clone());
@@ -148,6 +150,7 @@ impl Scaler {
             collector: Collector::new(standing.sources, clock.clone(), Arc::clone(&figures)),
             pushed: Pushed::default(),
             archive: Archive::new(standing.samples, clock.clone(), Arc::clone(&figures)),
+            traffic,
             prometheus: standing.prometheus,
         };
         let scaler = Arc::new(Self {
@@ -208,8 +211,11 @@ impl Scaler {
     pub(crate) fn latest(&self, target: &ScalingTarget) -> BTreeMap<String, Reading> {
         let now = self.clock.now();
         let usage = locked(&self.targets).get(target).and_then(|target| target.usage);
-        let measured = usage.iter().flat_map(|usage| {
-            builtin::Usage::MEASURED.iter().filter_map(|name| Some(((*name).to_owned(), usage.reading(name, now)?)))
+        let names = usage.iter().flat_map(|_| builtin::Usage::MEASURED).chain(Measure::ALL.map(|(name, _)| name));
+        let measured = names.filter_map(|name| {
+            let reading = self.readings.builtin(name, target, usage.as_ref(), now, now)?;
+            // Without a route there are no requests to tell of.
+            (!reading.not_applicable).then(|| (name.to_owned(), Reading { history: Vec::new(), ..reading }))
         });
         let mut latest: BTreeMap<String, Reading> = measured.collect();
         for (name, pushed) in self.readings.pushed.all(target) {
@@ -232,7 +238,7 @@ impl Scaler {
     ) -> Result<Decision, EvaluateError> {
         let asked = target.clone();
         let seen = self.desk.view(move |cluster, now| Seen::at(cluster, &asked, now)).await?;
-        let Some(Seen { view, usage }) = seen else { return Err(EvaluateError::NoPolicy(target.clone())) };
+        let Some(Seen { view, usage, proxy }) = seen else { return Err(EvaluateError::NoPolicy(target.clone())) };
         let is_dry = |policy: &Policy| policy.spec().dry_run;
         let mut policies: Vec<Policy> = view.policies.iter().filter(|policy| !is_dry(policy)).cloned().collect();
         if let Some(draft) = instead {
@@ -250,7 +256,8 @@ impl Scaler {
         });
         let state = known.unwrap_or_else(|| State::resumed(Memory::clone(&view.memory), view.counts.current, now));
         let forecasts = self.forecasts.known(target, &policies);
-        let shown = Shown { readings, forecasts, start_time: usage.and_then(|usage| usage.start_time()) };
+        let start_time = usage.and_then(|usage| usage.start_time());
+        let shown = Shown { readings, forecasts, start_time, proxy };
         Ok(evaluate(&policies, &shown.inputs(Run::DryRun, view.counts), &state, now).0)
     }
 

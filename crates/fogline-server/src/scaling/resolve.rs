@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fogline_core::record::ScalingTarget;
 use fogline_core::scaling::policy::{MetricSpec, SourceKind};
-use fogline_core::scaling::sample::{Point, Reading, Source};
+use fogline_core::scaling::sample::{Point, Reading, Source, builtin};
 use fogline_core::scaling::{Decision, Policy, metrics};
 use fogline_core::time::Timestamp;
 
@@ -20,10 +20,13 @@ use super::archive::Archive;
 use super::builtin::Usage;
 use super::collector::{Asked, Collector};
 use super::pushed::Pushed;
+use crate::proxies::{Figures as Traffic, Measure};
 
 /// How far before the last evaluation points are told once more: an answer may have been on its way then. Whoever counts
 /// them knows which were counted.
 const OVERLAP: Duration = Duration::from_secs(60);
+/// The same for what proxies told: seconds are told of when they are over.
+const TRAFFIC_OVERLAP: Duration = Duration::from_secs(5);
 /// How often what the system measures itself is kept.
 const KEPT_EVERY: Duration = Duration::from_secs(10);
 /// The figure of a vote that is kept as a series of its own.
@@ -35,6 +38,8 @@ pub(super) struct Readings {
     pub(super) collector: Collector,
     pub(super) pushed: Pushed,
     pub(super) archive: Archive,
+    /// What proxies tell.
+    pub(super) traffic: Arc<Traffic>,
     /// Whether names may be PromQL, because a server for all is set up.
     pub(super) prometheus: bool,
 }
@@ -60,6 +65,9 @@ impl Readings {
     /// Has everything asked that these policies name a source of their own for.
     pub(super) fn plan(&self, policies: &[Policy]) -> Plan {
         let mut names = metrics(policies);
+        // The load of whoever is scaled by a score is shown with its latency, which is no part of it.
+        let scored = policies.iter().any(|policy| policy.spec().load_score.is_some());
+        names.extend(scored.then(|| builtin::AVERAGE_LATENCY_MS.to_owned()));
         // Forecasts are fitted to what is kept of it.
         names.extend(policies.iter().filter_map(|policy| Some(policy.spec().forecast.as_ref()?.metric.clone())));
         let names: Vec<String> = names.into_iter().collect();
@@ -83,7 +91,7 @@ impl Readings {
         last: Timestamp,
         now: Timestamp,
     ) -> BTreeMap<String, Reading> {
-        let since = Timestamp::from_micros(last.as_micros().saturating_sub_unsigned(OVERLAP.as_micros() as u64));
+        let since = before(last, OVERLAP);
         let mut readings = BTreeMap::new();
         for metric in &mut plan.metrics {
             let found = match &metric.own {
@@ -108,7 +116,7 @@ impl Readings {
         now: Timestamp,
     ) -> Option<Reading> {
         let pushed = self.pushed.reading(target, &metric.name, since);
-        let builtin = usage.and_then(|usage| usage.reading(&metric.name, now));
+        let builtin = self.builtin(&metric.name, target, usage, last, now);
         if builtin.is_some() || !self.prometheus || pushed.as_ref().is_some_and(|told| told.fresh(now).is_some()) {
             metric.last_resort = None;
             return ranked(pushed, builtin, now);
@@ -118,6 +126,24 @@ impl Readings {
             self.collector.want([&spec]).pop().expect("one for one")
         });
         ranked(pushed, asked.reading(last, since), now)
+    }
+
+    /// What the system measures itself: what agents tell, what proxies tell since `last`.
+    pub(super) fn builtin(
+        &self,
+        name: &str,
+        target: &ScalingTarget,
+        usage: Option<&Usage>,
+        last: Timestamp,
+        now: Timestamp,
+    ) -> Option<Reading> {
+        match (Measure::named(name), target) {
+            (Some(measure), ScalingTarget::Deployment(id)) => {
+                let since = before(last, TRAFFIC_OVERLAP);
+                Some(self.traffic.reading(*id, measure, since, now))
+            }
+            _ => usage?.reading(name),
+        }
     }
 
     /// As [`Self::now`], for policies that need not be evaluated regularly: asks what nobody has asked yet.
@@ -135,7 +161,7 @@ impl Readings {
                 Some(spec) => Some(self.collector.once(spec).await),
                 None => {
                     let pushed = self.pushed.reading(target, &name, Timestamp::EPOCH);
-                    let builtin = usage.and_then(|usage| usage.reading(&name, now));
+                    let builtin = self.builtin(&name, target, usage, now, now);
                     let told = builtin.is_some() || pushed.as_ref().is_some_and(|told| told.fresh(now).is_some());
                     if told || !self.prometheus {
                         ranked(pushed, builtin, now)
@@ -181,6 +207,10 @@ impl Readings {
             self.archive.keep(target, LOAD_SCORE, Point { at: decision.at, value: *value });
         }
     }
+}
+
+fn before(at: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_micros(at.as_micros().saturating_sub_unsigned(by.as_micros() as u64))
 }
 
 /// The one of two that counts. The other is shown where both have something to say.

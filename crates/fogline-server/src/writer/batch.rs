@@ -56,20 +56,21 @@ pub(super) fn key_of(request: &Request) -> Option<(UserId, &str)> {
     }
 }
 
-/// Decides what time allows of `requests`, at least the first.
+/// Takes in what agents and proxies have `told`, and decides what time allows of `requests`, at least the first.
 pub(super) fn decide<'a>(
     cluster: &mut Cluster,
-    heartbeats: &[Request],
+    told: &[Request],
     requests: impl IntoIterator<Item = &'a Request>,
     answered: &Answered,
     now: Timestamp,
     elapsed: &mut dyn FnMut() -> Duration,
 ) -> Batch {
     let mut changes = Changes::default();
-    // Signs of life first: whoever has been heard must not be declared silent by the same batch.
-    for heartbeat in heartbeats {
-        if let Err(rejection) = cluster.apply(heartbeat, now, &mut changes) {
-            tracing::debug!(%rejection, "a heartbeat was ignored");
+    // Signs of life first: whoever has been heard must not be declared silent by the same batch. And reports: what is
+    // decided on somebody's requests is decided on the latest word of them.
+    for told in told {
+        if let Err(rejection) = cluster.apply(told, now, &mut changes) {
+            tracing::debug!(%rejection, "a heartbeat or a report was ignored");
         }
     }
     cluster.tick(now, &mut changes);

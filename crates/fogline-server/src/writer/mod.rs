@@ -13,6 +13,7 @@ mod load;
 mod narrate;
 mod publish;
 mod reply;
+mod reports;
 mod stopped;
 mod task;
 
@@ -21,10 +22,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fogline_core::Cluster;
 use fogline_core::command::{Outcome, Rejection, Request};
-use fogline_core::id::NodeId;
+use fogline_core::id::{NodeId, ReplicaId};
 use fogline_core::observation::{NodeUsage, ReplicaUsage};
 use fogline_core::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use fogline_core::traffic::ServiceSignal;
+use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use load::load;
 pub(crate) use publish::Publisher;
@@ -34,6 +36,7 @@ pub(crate) use task::{WriterParts, WriterTask};
 use crate::leadership::Leadership;
 use heartbeats::Heartbeats;
 use reply::Reply;
+use reports::Reports;
 
 /// Reads that may wait for the space between two batches.
 const VIEW_QUEUE: usize = 256;
@@ -102,6 +105,9 @@ struct Status {
     /// Whether the last attempt to write did not reach the database.
     away: AtomicBool,
     heartbeats: Heartbeats,
+    reports: Reports,
+    /// Rung for what was reported and must not wait for somebody else's command.
+    bell: Notify,
 }
 
 /// The way to the writer of one term. Cheap to clone.
@@ -158,6 +164,14 @@ impl Desk {
     /// comes by, so however busy it is, a node is not taken for dead because its words stood in a queue.
     pub(crate) fn heartbeat(&self, node_id: NodeId, usage: NodeUsage, replicas: Vec<ReplicaUsage>) {
         self.status.heartbeats.put(node_id, usage, replicas);
+    }
+
+    /// What a proxy reports. Never waits and is never refused, as a heartbeat; `at_once` where somebody waits for it.
+    pub(crate) fn traffic(&self, proxy: &str, let_go: Vec<ReplicaId>, signals: Vec<ServiceSignal>, at_once: bool) {
+        self.status.reports.put(proxy, let_go, signals);
+        if at_once {
+            self.status.bell.notify_one();
+        }
     }
 }
 

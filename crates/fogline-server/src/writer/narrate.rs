@@ -60,6 +60,9 @@ fn command(cluster: &Cluster, request: &Request, verdict: &Verdict) {
             let how = if *pending { ", which its executor is told" } else { "" };
             tracing::info!("Policies scale {target} from {from} to {to} replicas{how}: {reason}");
         }
+        (Command::Wake { deployment_id, held }, Verdict::Accepted(Outcome::Decided { to, .. })) => {
+            tracing::info!("Waking deployment {deployment_id} with {to} replicas: {held} requests wait for it");
+        }
         (Command::StopDeployment { deployment_id }, Verdict::Accepted(_)) => {
             tracing::info!("Stopping deployment {deployment_id} for user {who}");
         }

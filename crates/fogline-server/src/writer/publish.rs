@@ -1,21 +1,24 @@
-//! Telling others what a commit changed: agents their new lists, presence and figures what is gone.
+//! Telling others what a batch changed: agents their new lists, proxies their routes, presence and figures what is gone.
 //!
-//! Only what is durable comes here. Invariant: an agent is sent a list only when what it should do has changed, so
-//! reports of a hundred replicas that start do not bring a hundred lists back. Tests: below, `tests/it/agents.rs`.
+//! Only what is durable comes here, or what no row holds. Invariant: an agent is sent a list, and a proxy a service, only
+//! when it is another, so reports of a hundred replicas that start do not bring a hundred lists back. Tests:
+//! `tests/it/agents.rs`, `tests/it/proxies`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fogline_api::protocol::NodeAssignment;
 use fogline_core::Cluster;
 use fogline_core::cluster::Changes;
-use fogline_core::id::NodeId;
+use fogline_core::id::{DeploymentId, NodeId};
 use fogline_core::record::ReplicaRecord;
+use fogline_core::traffic::Service;
 
 use crate::agents::Registry;
 use crate::events::Feed;
 use crate::leadership::Mandate;
 use crate::presence::Presence;
+use crate::proxies::{Figures, Registry as Proxies};
 use crate::scaling::Alarm;
 use crate::telemetry::{Census, Telemetry};
 
@@ -26,6 +29,10 @@ pub(crate) struct Publisher {
     mandate: Arc<Mandate>,
     feed: Arc<Feed>,
     alarm: Arc<Alarm>,
+    proxies: Arc<Proxies>,
+    traffic: Arc<Figures>,
+    /// The table of routes, as proxies know it.
+    table: HashMap<DeploymentId, Service>,
     census: Census,
 }
 
@@ -37,8 +44,10 @@ impl Publisher {
         mandate: Arc<Mandate>,
         feed: Arc<Feed>,
         alarm: Arc<Alarm>,
+        (proxies, traffic): (Arc<Proxies>, Arc<Figures>),
     ) -> Self {
-        Self { registry, presence, telemetry, mandate, feed, alarm, census: Census::default() }
+        let (table, census) = (HashMap::new(), Census::default());
+        Self { registry, presence, telemetry, mandate, feed, alarm, proxies, traffic, table, census }
     }
 
     /// The cluster was loaded: counts anew, and sends every list that somebody waits for.
@@ -47,6 +56,10 @@ impl Publisher {
         self.census.show(&self.telemetry);
         self.feed.restart(revision);
         self.send(cluster, revision, self.registry.nodes());
+        let services = cluster.services();
+        self.proxies.whole(&services);
+        self.traffic.route_all(&services);
+        self.table = services.into_iter().map(|service| (service.deployment_id, service)).collect();
     }
 
     /// A batch was committed.
@@ -57,8 +70,31 @@ impl Publisher {
         self.census.committed(changes);
         self.census.show(&self.telemetry);
         self.send(cluster, revision, touched(cluster, changes));
+        self.route(cluster, rerouted(cluster, changes));
         for node in changes.nodes.removals() {
             self.registry.removed(node);
+        }
+    }
+
+    /// What a batch has brought and no row says.
+    pub(super) fn observed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
+        self.send(cluster, revision, changes.released.iter().copied());
+        self.route(cluster, changes.readiness.clone());
+    }
+
+    /// Tells proxies of those of these deployments that are another service than they know.
+    fn route(&mut self, cluster: &Cluster, touched: BTreeSet<DeploymentId>) {
+        for id in touched {
+            let service = cluster.service(id);
+            if self.table.get(&id) == service.as_ref() {
+                continue;
+            }
+            self.proxies.changed(id, service.as_ref());
+            self.traffic.routed(id, service.as_ref());
+            match service {
+                Some(service) => self.table.insert(id, service),
+                None => self.table.remove(&id),
+            };
         }
     }
 
@@ -88,6 +124,20 @@ fn touched(cluster: &Cluster, changes: &Changes) -> BTreeSet<NodeId> {
         }
     }
     nodes
+}
+
+/// Deployments that may be another service than before.
+fn rerouted(cluster: &Cluster, changes: &Changes) -> BTreeSet<DeploymentId> {
+    let mut deployments: BTreeSet<DeploymentId> = changes.deployments.iter().map(|(id, _)| id).collect();
+    let rows = changes.replicas.iter().filter_map(|(_, edit)| edit.after.as_ref().or(edit.before.as_ref()));
+    deployments.extend(rows.map(|replica| replica.deployment_id));
+    for (node, edit) in changes.nodes.iter() {
+        // What is on a node that is lost, or back, gets no requests, or does again.
+        if edit.before.as_ref().map(|node| node.liveness) != edit.after.as_ref().map(|node| node.liveness) {
+            deployments.extend(cluster.replicas_on(node).map(|replica| replica.deployment_id));
+        }
+    }
+    deployments
 }
 
 /// What a replica's line in a list follows from: where, of which revision, and whether it should run.

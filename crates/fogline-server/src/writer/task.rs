@@ -142,6 +142,7 @@ impl WriterTask {
                     Some(waiting) => self.backlog.push_back(waiting),
                     None => stopping = true,
                 },
+                () = self.status.bell.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -234,12 +235,13 @@ impl WriterTask {
     }
 
     fn decide(&mut self, waiting: &[Waiting], answered: &Answered) -> Batch {
-        let heartbeats = self.status.heartbeats.take();
+        let mut told = self.status.heartbeats.take();
+        told.extend(self.status.reports.take());
         let now = self.clock.now();
         let clock = self.clock.clone();
         let requests = waiting.iter().map(|waiting| &waiting.request);
         let mut elapsed = || clock.now().since(now);
-        let batch = batch::decide(&mut self.cluster, &heartbeats, requests, answered, now, &mut elapsed);
+        let batch = batch::decide(&mut self.cluster, &told, requests, answered, now, &mut elapsed);
         self.unsettled = !batch.settled;
         let series = self.telemetry.writer();
         series.deciding_seconds.record(elapsed().as_secs_f64());
@@ -301,6 +303,7 @@ impl WriterTask {
         if !batch.changes.is_empty() {
             self.publisher.committed(&self.cluster, &batch.changes, revision);
         }
+        self.publisher.observed(&self.cluster, &batch.changes, revision);
         Ok(None)
     }
 

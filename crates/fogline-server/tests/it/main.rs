@@ -6,6 +6,7 @@ mod exec;
 mod http;
 mod images;
 mod leadership;
+mod proxies;
 mod rig;
 mod scaling;
 mod writer;

@@ -11,7 +11,7 @@ use crate::server::Server;
 impl Simulation {
     pub(super) fn check_rows(&self) -> Result<(), String> {
         let mut reserved: BTreeMap<_, Resources> = BTreeMap::new();
-        let mut live: BTreeMap<_, u32> = BTreeMap::new();
+        let mut live: BTreeMap<_, Vec<String>> = BTreeMap::new();
         for replica in self.store.replicas() {
             if !replica.status.is_terminal()
                 && let Some(node) = replica.node_id
@@ -20,7 +20,7 @@ impl Simulation {
                 *on = on.plus(replica.resources);
             }
             if replica.status.is_live() {
-                *live.entry(replica.deployment_id).or_default() += 1;
+                live.entry(replica.deployment_id).or_default().push(replica.id.to_string());
             }
         }
         for node in self.store.nodes() {
@@ -30,10 +30,11 @@ impl Simulation {
             }
         }
         for deployment in self.store.deployments() {
-            let count = live.get(&deployment.id).copied().unwrap_or(0);
+            let there = live.remove(&deployment.id).unwrap_or_default();
             let most = if deployment.status.wants_replicas() { deployment.target_replicas + 1 } else { 0 };
-            if count > most {
-                return Err(format!("I5: {} has {count} replicas, at most {most} are right", deployment.spec.name));
+            if there.len() > most as usize {
+                let (name, status) = (&deployment.spec.name, deployment.status);
+                return Err(format!("I5: {name} ({status}) has {there:?}, at most {most} are right"));
             }
         }
         Ok(())

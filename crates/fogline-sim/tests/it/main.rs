@@ -132,8 +132,10 @@ fn an_answer_before_the_commit_is_found() {
 #[test]
 fn memory_that_outlives_a_refused_commit_is_found() {
     let broken = found(Bug::KeepsWhatWasNotCommitted, Scenario { disk_fails_every_s: 4, ..calm() });
+    // Which comes first is chance, because all that is written later leans on what was not. I5: replicas whose stop was
+    // refused count as stopping, so a delete that succeeds leaves them running in their rows.
     assert!(
-        broken.as_deref().is_some_and(|broken| ["I1", "I3", "I4"].iter().any(|name| broken.contains(name))),
+        broken.as_deref().is_some_and(|broken| ["I1", "I3", "I4", "I5"].iter().any(|name| broken.contains(name))),
         "{broken:?}"
     );
 }

@@ -4,5 +4,6 @@ mod engine;
 mod nothing_is_left;
 mod postgres;
 mod prometheus;
+mod proxies;
 mod redis;
 mod relay;

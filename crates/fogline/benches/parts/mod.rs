@@ -31,8 +31,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Starts both, and waits until the node is there.
-    pub async fn start() -> Self {
+    /// Starts both, the agent with these flags beside those that it needs, and waits until the node is there.
+    pub async fn start(flags: &[&str]) -> Self {
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory to measure in");
         let path = |name: &str| directory.path().join(name);
         let log = path("server.log");
@@ -53,7 +53,7 @@ impl Parts {
         let mut agent = fogline(&path("agent.log"));
         agent.args(["agent", "--stop-replicas", "--ports", "30000-30999", "--server", &word_after("agent --server ")]);
         agent.args(["--node", "name=node,cpu=64,memory-mb=65536,storage-gb=1000"]);
-        agent.arg("--token-file").arg(path("server/agent.token")).arg("--data").arg(path("agent"));
+        agent.args(flags).arg("--token-file").arg(path("server/agent.token")).arg("--data").arg(path("agent"));
         let agent = agent.spawn().expect("the agent starts");
 
         let client = Client::new(&word_after("serves ")).expect("an address");

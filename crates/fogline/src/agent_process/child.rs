@@ -26,8 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// An agent that lived that long was not broken from the start.
 const LIVED: Duration = Duration::from_secs(30);
-/// How long an agent gets to stop when it is told to.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long an agent gets to stop when it is told to: a proxy in it lets open requests finish first.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// How often an agent that is not our child is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A log of this size is put aside at the next start.

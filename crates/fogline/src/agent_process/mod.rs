@@ -9,5 +9,5 @@ mod sweep;
 
 pub use child::{Keeper, KeeperConfig};
 pub use lock::Holder;
-pub use node_flag::NodeFlag;
+pub use node_flag::{NodeFlag, host_name};
 pub use sweep::stop_replicas;

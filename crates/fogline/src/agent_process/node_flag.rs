@@ -90,7 +90,7 @@ impl fmt::Display for NodeFlag {
 }
 
 /// The host's name, in the letters that a node's name may have.
-fn host_name() -> String {
+pub fn host_name() -> String {
     let uname = rustix::system::uname();
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name = uname.nodename().to_string_lossy();

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fogline_agent::config::{AgentConfig, Token};
+use fogline_agent::config::AgentConfig;
 
 use crate::agent_process::NodeFlag;
+use crate::attach::Attach;
 use crate::env::Environment;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::say;
 use crate::settings::{FileChoice, Settings};
-use crate::{logging, signals};
+use crate::{front_door, logging, signals};
 
 /// Flags of `fogline agent`.
 #[derive(Debug, Args)]
@@ -46,6 +47,26 @@ pub struct AgentArgs {
     /// Paths below which containers may be given directories of this machine [env: FOGLINE_AGENT_ALLOWED_MOUNTS]
     #[arg(long, value_name = "PATH,...")]
     allow_mounts: Option<String>,
+    /// Where a proxy in the agent's process takes requests, separated by commas: address:port, auto or off
+    /// [env: FOGLINE_PROXY_LISTEN; default: off]
+    #[arg(long, value_name = "ADDRESS,...")]
+    proxy_listen: Option<String>,
+    /// The same with TLS [env: FOGLINE_PROXY_TLS_LISTEN; default: off]
+    #[arg(long, value_name = "ADDRESS,...")]
+    proxy_tls_listen: Option<String>,
+    /// Directory of certificates, NAME.crt with NAME.key [env: FOGLINE_PROXY_CERTIFICATES]
+    #[arg(long, value_name = "DIR")]
+    proxy_certificates: Option<String>,
+    /// Addresses and networks of proxies in front of it, whose word on a client's address counts
+    /// [env: FOGLINE_PROXY_TRUSTED]
+    #[arg(long, value_name = "NETWORK,...")]
+    proxy_trusted: Option<String>,
+    /// Where each request is told as a line of JSON: off, stdout or a file [env: FOGLINE_PROXY_ACCESS_LOG; default: off]
+    #[arg(long, value_name = "FILE")]
+    proxy_access_log: Option<String>,
+    /// What the proxy is called; the name of the machine when nothing is said [env: FOGLINE_PROXY_NAME]
+    #[arg(long, value_name = "NAME")]
+    proxy_name: Option<String>,
     /// A node that it presents, as name=...,cpu=...,memory-mb=...,storage-gb=...,gpu=...,region=...,zone=...,label.KEY=...;
     /// this machine as it is when nothing is said; may be given several times
     #[arg(short, long = "node", value_name = "NODE")]
@@ -76,25 +97,24 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
         ("agent.address", args.address),
         ("agent.docker", args.docker),
         ("agent.allowed_mounts", args.allow_mounts),
+        ("proxy.listen", args.proxy_listen),
+        ("proxy.tls_listen", args.proxy_tls_listen),
+        ("proxy.certificates", args.proxy_certificates),
+        ("proxy.trusted", args.proxy_trusted),
+        ("proxy.access_log", args.proxy_access_log),
+        ("proxy.name", args.proxy_name),
         ("log.level", args.log_level),
         ("log.format", args.log_format),
     ];
     let settings = Settings::load(choice, environment, &flags)?;
     logging::start(&settings)?;
-    let token_file = settings.text("agent.token_file").map(PathBuf::from).ok_or_else(|| {
-        Failure::new(Exit::Usage, "no token was named that the agent shows its server")
-            .hint("--token-file names the server's DATA/agent.token, or a copy of it")
-    })?;
+    let attach = Attach::from(&settings)?;
     let data = PathBuf::from(&settings.get("agent.data").value);
-    let servers: Vec<String> = settings.get("agent.server").value.split(',').map(|one| one.trim().to_owned()).collect();
     let nodes = if args.nodes.is_empty() { vec![NodeFlag::this_machine()] } else { args.nodes };
-    let token = std::fs::read_to_string(&token_file).map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("cannot read the agent's token in {}", token_file.display()))
-            .because(error)
-    })?;
     let nodes = nodes.into_iter().map(|NodeFlag(node)| node).collect();
-    let mut config = AgentConfig::new(servers, Token::new(&token), data, nodes);
+    let mut config = AgentConfig::new(attach.servers.clone(), attach.token.clone(), data, nodes);
     config.base_env.clone_from(&environment.for_replicas);
+    config.open_files = front_door::raise_file_limit();
     config.ports = settings.agent_ports()?;
     config.address.clone_from(&settings.get("agent.address").value);
     config.engine_sockets = settings.engine_sockets(environment);
@@ -106,5 +126,13 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
     let stop = signals::stop_token(|| {
         say!("ended at once; its replicas run on, and the next agent on the same directory goes on with them");
     })?;
-    fogline_agent::run::run(config, stop).await.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
+    let data = front_door::in_agent(&config.data_dir);
+    let door = front_door::open(&settings, attach, data, Some(config.ports), stop.clone()).await?;
+    let agent = fogline_agent::run::run(config, stop.clone()).await;
+    // What has come in is answered still, whatever ended the agent.
+    stop.cancel();
+    if let Some(door) = door {
+        door.wait().await?;
+    }
+    agent.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
 }

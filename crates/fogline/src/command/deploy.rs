@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use fogline_core::quantity::CpuMillis;
-use fogline_core::spec::{DeploymentSpec, HealthCheck, HealthSpec, Runtime, Spread};
+use fogline_core::spec::{DeploymentSpec, HealthCheck, HealthSpec, RouteSpec, Runtime, Spread};
 use serde_json::json;
 
 use super::apply::report;
@@ -12,6 +12,7 @@ use crate::env::Environment;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Format;
 use crate::progress::{Goal, WaitArgs};
+use crate::route_text;
 use crate::session::{ClientArgs, Session};
 
 /// Flags of `fogline deploy`.
@@ -19,7 +20,7 @@ use crate::session::{ClientArgs, Session};
 #[command(after_help = "\
 Examples:
   fogline deploy web --image nginx:1.29 --port 80 --replicas 3
-  fogline deploy hello --port 8080 --replicas 3 --wait -- sh -c 'exec python3 -m http.server $PORT'")]
+  fogline deploy hello --port 8080 --replicas 3 --route hello.localhost --wait -- sh -c 'exec python3 -m http.server $PORT'")]
 pub struct DeployArgs {
     /// Its name: 1 to 100 letters, digits, - and _
     name: String,
@@ -56,6 +57,9 @@ pub struct DeployArgs {
     /// Path of an HTTP check
     #[arg(long, value_name = "PATH")]
     health_path: Option<String>,
+    /// Where requests for it come in: HOST, HOST/PATH, /PATH or tcp:PORT, such as web.localhost; may be given several times
+    #[arg(long = "route", value_name = "ROUTE", value_parser = route_text::parse)]
+    routes: Vec<RouteSpec>,
     /// Prefer nodes of this region
     #[arg(long)]
     region: Option<String>,
@@ -127,6 +131,7 @@ impl DeployArgs {
             }
             spec.health = Some(health);
         }
+        spec.routes.clone_from(&self.routes);
         spec.placement.region.clone_from(&self.region);
         spec.placement.zone.clone_from(&self.zone);
         if self.spread_required {
@@ -175,11 +180,11 @@ mod tests {
     #[test]
     fn flags_make_the_spec_that_a_file_would() {
         let flags = spec(
-            "deploy hello --replicas 3 --cpu 1.5 --port 8080 -e A=b=c --health-path /up -- python3 -m http.server",
+            "deploy hello --replicas 3 --cpu 1.5 --port 8080 -e A=b=c --health-path /up --route web.localhost/api --route tcp:5432 -- python3 -m http.server",
         )
         .expect("valid");
         let file: DeploymentSpec = serde_saphyr::from_str(
-            "name: hello\nreplicas: 3\nresources: {cpu: 1.5, memory: 512}\nport: 8080\nenv: {A: b=c}\nhealth: {type: http, path: /up}\ncommand: [python3, -m, http.server]\n",
+            "name: hello\nreplicas: 3\nresources: {cpu: 1.5, memory: 512}\nport: 8080\nenv: {A: b=c}\nhealth: {type: http, path: /up}\nroutes: [{host: web.localhost, path: /api}, {tcp_port: 5432}]\ncommand: [python3, -m, http.server]\n",
         )
         .expect("parses");
         assert_eq!(flags, file);

@@ -17,8 +17,8 @@ use crate::agent_process::{Holder, Keeper, KeeperConfig, NodeFlag, stop_replicas
 use crate::env::Environment;
 use crate::exit::{Failure, Outcome};
 use crate::output::say;
-use crate::settings::{FileChoice, Settings};
-use crate::{logging, serving, signals};
+use crate::settings::{FileChoice, Settings, Source};
+use crate::{front_door, logging, serving, signals};
 
 /// Flags of `fogline dev`.
 #[derive(Debug, Args)]
@@ -64,6 +64,17 @@ pub struct DevArgs {
     /// Paths below which containers may be given directories of this machine [env: FOGLINE_AGENT_ALLOWED_MOUNTS]
     #[arg(long, value_name = "PATH,...")]
     allow_mounts: Option<String>,
+    /// Where requests come in: address:port, off, or auto: 127.0.0.1:8080 or another port when that is taken, the same at
+    /// the next start [env: FOGLINE_PROXY_LISTEN; default: auto]
+    #[arg(long, value_name = "ADDRESS")]
+    proxy_listen: Option<String>,
+    /// The same with TLS, by a certificate for development or those of --proxy-certificates
+    /// [env: FOGLINE_PROXY_TLS_LISTEN; default: off]
+    #[arg(long, value_name = "ADDRESS")]
+    proxy_tls_listen: Option<String>,
+    /// Directory of certificates, NAME.crt with NAME.key [env: FOGLINE_PROXY_CERTIFICATES]
+    #[arg(long, value_name = "DIR")]
+    proxy_certificates: Option<String>,
     /// Leave agent and replicas running at the end
     #[arg(long)]
     keep_running: bool,
@@ -97,6 +108,9 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
         ("agent_listen", args.agent_listen.clone()),
         ("agent.docker", args.docker.clone()),
         ("agent.allowed_mounts", args.allow_mounts.clone()),
+        ("proxy.listen", args.proxy_listen.clone()),
+        ("proxy.tls_listen", args.proxy_tls_listen.clone()),
+        ("proxy.certificates", args.proxy_certificates.clone()),
         ("log.level", args.log_level.clone()),
         ("log.format", args.log_format.clone()),
     ];
@@ -116,7 +130,16 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     let data = config.data_dir.clone();
     let agent_data = data.join("agent");
     let nodes = args.declared()?;
-    if settings.get("agent_listen").source == crate::settings::Source::Default {
+    let mut for_agent = settings.for_agent();
+    if settings.get("proxy.listen").source == Source::Default {
+        // People try things at home, and more than one of them may.
+        for_agent.insert("FOGLINE_PROXY_LISTEN".to_owned(), "auto".to_owned());
+    }
+    // An agent that runs on has its own addresses open.
+    if Holder::glance(&agent_data).is_none() {
+        front_door::check_free(&settings)?;
+    }
+    if settings.get("agent_listen").source == Source::Default {
         config.agent_listen = AgentAddress::of(&data).free_or_any();
     }
     let token_file = config.agent_token_path();
@@ -135,7 +158,7 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
             .for_replicas
             .clone()
             .into_iter()
-            .chain(settings.for_agent())
+            .chain(for_agent)
             .chain(environment.docker_host.clone().map(|host| ("DOCKER_HOST".to_owned(), host)))
             .collect(),
     });
@@ -156,7 +179,7 @@ pub async fn run(args: DevArgs, environment: &Environment) -> Outcome {
     let keeping = tokio::spawn(keeper.keep(stop.clone()));
     tokio::select! {
         () = stop.cancelled() => {}
-        online = server.nodes_online(wanted, NODES_WITHIN) => greet(&server, found, online, &data),
+        online = server.nodes_online(wanted, NODES_WITHIN) => greet(&server, found, online, &data, &front_door::open_at(&agent_data)),
     }
     let served = server.wait().await;
     // When the server ends by itself, the agent is not stopped: the next start goes on with what runs.
@@ -185,7 +208,7 @@ fn tell_what_is_left(data: &Path, agent_data: &Path) {
     }
 }
 
-fn greet(server: &serving::Serving, found: bool, online: u32, data: &Path) {
+fn greet(server: &serving::Serving, found: bool, online: u32, data: &Path, doors: &[String]) {
     let url = format!("http://{}", server.http_addr);
     say!("fogline {} serves {url}", env!("CARGO_PKG_VERSION"));
     say!("  data in {}", data.display());
@@ -194,13 +217,26 @@ fn greet(server: &serving::Serving, found: bool, online: u32, data: &Path) {
         1 => say!("  1 node is there"),
         more => say!("  {more} nodes are there"),
     }
+    // Where no node is there, the agent is not there either.
+    if online > 0 && !doors.is_empty() {
+        say!("  requests come in at {}", doors.join(" and "));
+    }
     if found {
         say!("  going on with the agent and the replicas that run already");
     }
     serving::print_admin_password(server.admin_password.as_ref());
     say!("\nIn another terminal:");
     say!("  fogline login --server {url}");
-    say!("  fogline deploy hello --port 8080 --replicas 2 --wait -- sh -c 'exec python3 -m http.server $PORT'");
+    match doors.first() {
+        Some(door) => {
+            say!("  fogline deploy hello --port 8080 --replicas 2 --route hello.localhost --wait -- \\");
+            say!("      sh -c 'exec python3 -m http.server $PORT'");
+            say!("  curl -H 'Host: hello.localhost' {door}");
+        }
+        None => {
+            say!("  fogline deploy hello --port 8080 --replicas 2 --wait -- sh -c 'exec python3 -m http.server $PORT'");
+        }
+    }
     say!("  fogline status hello");
     say!("Ctrl-C stops everything.\n");
 }

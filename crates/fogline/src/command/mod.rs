@@ -25,14 +25,17 @@ mod logs;
 mod node;
 mod openapi;
 mod policy;
+mod proxy;
 mod replicas;
 mod restore;
+mod route;
 mod scale;
 mod schema;
 mod server;
 mod start;
 mod status;
 mod stop;
+mod top;
 mod user;
 mod why;
 
@@ -53,7 +56,9 @@ pub enum Command {
     /// Run the control plane
     Server(server::ServerArgs),
     /// Run the agent of this machine
-    Agent(agent::AgentArgs),
+    Agent(Box<agent::AgentArgs>),
+    /// Run the front door alone: it takes requests and passes them on to replicas
+    Proxy(Box<proxy::ProxyArgs>),
     /// Log in and keep the login
     Login(login::LoginArgs),
     /// End the login and forget it
@@ -66,6 +71,8 @@ pub enum Command {
     Scale(scale::ScaleArgs),
     /// Show a deployment and its replicas
     Status(status::StatusArgs),
+    /// Show deployments and their load, live
+    Top(top::TopArgs),
     /// List deployments
     #[command(visible_alias = "ls")]
     List(list::ListArgs),
@@ -73,6 +80,9 @@ pub enum Command {
     History(history::HistoryArgs),
     /// List the replicas of a deployment and their endpoints
     Replicas(replicas::ReplicasArgs),
+    /// List where requests come in, and what is behind it
+    #[command(visible_alias = "routes")]
+    Route(route::RouteArgs),
     /// Print what replicas have written
     Logs(logs::LogsArgs),
     /// Run a command in a replica, and end with its exit code
@@ -121,16 +131,19 @@ impl Command {
             Self::Dev(args) => dev::run(args, environment).await,
             Self::Demo(args) => demo::run(args, environment).await,
             Self::Server(args) => server::run(args, environment).await,
-            Self::Agent(args) => agent::run(args, environment).await,
+            Self::Agent(args) => agent::run(*args, environment).await,
+            Self::Proxy(args) => proxy::run(*args, environment).await,
             Self::Login(args) => login::run(args, environment).await,
             Self::Logout(args) => logout::run(args, environment).await,
             Self::Apply(args) => apply::run(args, environment).await,
             Self::Deploy(args) => deploy::run(*args, environment).await,
             Self::Scale(args) => scale::run(args, environment).await,
             Self::Status(args) => status::run(args, environment).await,
+            Self::Top(args) => top::run(args, environment).await,
             Self::List(args) => list::run(args, environment).await,
             Self::History(args) => history::run(args, environment).await,
             Self::Replicas(args) => replicas::run(args, environment).await,
+            Self::Route(args) => route::run(args, environment).await,
             Self::Logs(args) => logs::run(args, environment).await,
             Self::Exec(args) => exec::run(args, environment).await,
             Self::Explain(args) => explain::run(args, environment).await,

@@ -1,10 +1,10 @@
 //! `fogline status`: a deployment, how far it is, and its replicas.
 
 use clap::Args;
-use fogline_api::http::{DeploymentResponse, HealthSummary, ReplicaResponse};
+use fogline_api::http::{DeploymentResponse, HealthSummary, ReplicaResponse, RouteResponse};
 use serde::Serialize;
 
-use super::replicas;
+use super::{replicas, route};
 use crate::env::Environment;
 use crate::exit::Outcome;
 use crate::output::{Paint, clean, moment};
@@ -19,12 +19,13 @@ pub struct StatusArgs {
     client: ClientArgs,
 }
 
-/// What programs get: the deployment as the API tells it, and its replicas.
+/// What programs get: the deployment as the API tells it, its replicas and its routes.
 #[derive(Serialize)]
 struct Whole<'a> {
     #[serde(flatten)]
     deployment: &'a DeploymentResponse,
     replicas: &'a [ReplicaResponse],
+    routes: &'a [RouteResponse],
 }
 
 /// Prints it.
@@ -34,12 +35,15 @@ pub async fn run(args: StatusArgs, environment: &Environment) -> Outcome {
     let client = session.client().await?;
     let deployment = client.deployment(id).await?;
     let replicas = client.replicas(id, false).await?;
-    session.output.print(&Whole { deployment: &deployment, replicas: &replicas }, |paint| {
-        format!("{}\n\n{}", summary(&deployment, paint), replicas::table(&replicas, paint))
+    // Most have none, and then nobody is asked.
+    let mut routes = if deployment.spec.routes.is_empty() { Vec::new() } else { client.routes().await? };
+    routes.retain(|route| route.deployment_id == deployment.id);
+    session.output.print(&Whole { deployment: &deployment, replicas: &replicas, routes: &routes }, |paint| {
+        format!("{}\n\n{}", summary(&deployment, &routes, paint), replicas::table(&replicas, paint))
     })
 }
 
-fn summary(one: &DeploymentResponse, paint: Paint) -> String {
+fn summary(one: &DeploymentResponse, routes: &[RouteResponse], paint: Paint) -> String {
     let health = &one.health;
     let mut lines = vec![
         format!("{}  {}", paint.strong(&one.name), paint.status(one.status.as_str())),
@@ -67,6 +71,9 @@ fn summary(one: &DeploymentResponse, paint: Paint) -> String {
     lines.push(format!("  runs       {} ({})", clean(&what), one.spec.runtime()));
     if let Some(digest) = &one.image_digest {
         lines.push(format!("  image      {digest}"));
+    }
+    for route in routes {
+        lines.push(format!("  route      {}", clean(&route::line(route))));
     }
     lines.push(format!("  resources  {} each", one.spec.resources));
     lines.push(format!("  revision   {}, changed {}", one.revision, moment(one.updated_at)));

@@ -1,114 +1,165 @@
-//! The part of the demo in which nobody says how many replicas there should be: a policy does, by their processor use.
+//! The part of the demo in which nobody says how many replicas there should be: a policy does, by the requests that come in
+//! at the front door, down to none, and back on the next one. No request may fail.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::checks::{expect, http_client, live_replicas, wait_until};
 use super::stage::Stage;
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::output::show;
 
 /// How long a scale-up or a scale-down may take, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A service whose every answer takes a twentieth of a second of processor time.
-const SERVICE: &str = r#"import http.server, os, time
+/// A service that answers as soon as it runs.
+const SERVICE: &str = r#"import http.server, os
 
-class Burner(http.server.BaseHTTPRequestHandler):
+class Shop(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
-        if self.path == "/burn":
-            end = time.process_time() + 0.05
-            while time.process_time() < end:
-                pass
+        body = ("served by a replica on " + os.environ["FOGLINE_NODE"] + "\n").encode()
         self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"done\n")
+        self.wfile.write(body)
 
     def log_message(self, *words):
         pass
 
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Burner).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Shop).serve_forever()
 "#;
 
 /// As a person would write it, with times that fit a demo.
 const POLICY: &str = "\
-name: burner
+name: shop
 target_type: deployment
-target_id: burner
+target_id: shop
 min_replicas: 1
 max_replicas: 4
 targets:
-  - {metric: cpu_percent, target: 60}
+  - {metric: request_rate, target: 20, stable_window: 6s}
 scale_down: {stabilization: 5s}
 max_terminations: 100
+scale_to_zero: true
+idle: {idle_period: 10s}
 ";
 
-/// Requests a second: four fifths of a core, where one replica reserves half of one.
-const RATE: u64 = 16;
+const HOST: &str = "shop.localhost";
+
+/// Requests a second: three replicas' worth.
+const RATE: u64 = 60;
 
 /// Plays it.
 pub async fn play(stage: &mut Stage, python: &Path) -> Outcome {
-    stage.step("Let a policy scale: processor use at 60 % of what each replica reserves");
-    let (service, policy) = (stage.write("burner.py", SERVICE)?, stage.write("burner.yaml", POLICY)?);
+    stage.step("Let a policy scale: 20 requests a second to a replica, and none while there are no requests");
+    let (service, policy) = (stage.write("shop.py", SERVICE)?, stage.write("shop.yaml", POLICY)?);
     let program = format!("exec {} {}", python.display(), service.display());
-    let deploy = ["deploy", "burner", "--replicas", "1", "--cpu", "0.5", "--port", "8080", "--health", "http"];
+    let deploy = ["deploy", "shop", "--replicas", "1", "--cpu", "0.5", "--port", "8080", "--route", HOST];
     let deploy = [&deploy[..], &["--wait", "--timeout", "20s", "--", "sh", "-c", &program]].concat();
     stage.fogline(&deploy).await?;
+    stage.fogline(&["route", "list"]).await?;
+    visit(stage).await?;
     show!("$ cat {}\n{}", policy.display(), POLICY.trim_end());
     stage.fogline(&["policy", "apply", "-f", &policy.to_string_lossy()]).await?;
 
-    stage.step(&format!("Send {RATE} requests a second, each of which burns 50 ms of processor time"));
+    stage.step(&format!("Send {RATE} requests a second through the front door"));
     let mut told = told(stage).await?.len();
-    let load = load(stage).await?;
+    let (load, began) = (Load::start(stage)?, Instant::now());
     wait_until("the policy to scale up", PATIENCE, async || {
         tell(stage, &mut told).await?;
-        let replicas = live_replicas(stage, "burner").await?;
+        let replicas = live_replicas(stage, "shop").await?;
         Ok((replicas.len() > 1 && replicas.iter().all(|replica| replica.ready)).then_some(()))
     })
     .await?;
-    stage.fogline(&["why", "burner"]).await?;
+    show!("more replicas serve {:.1} s after the requests began", began.elapsed().as_secs_f32());
+    stage.fogline(&["why", "shop"]).await?;
 
-    stage.step("Stop the requests; it scales down again");
-    drop(load);
-    wait_until("the policy to scale down", PATIENCE, async || {
+    stage.step("Stop the requests; it scales down, and then to none");
+    let answered = load.stop()?;
+    show!("{answered} requests were answered, and none failed");
+    let stopped = Instant::now();
+    wait_until("the deployment to sleep", PATIENCE, async || {
         tell(stage, &mut told).await?;
-        Ok((live_replicas(stage, "burner").await?.len() == 1).then_some(()))
+        Ok(live_replicas(stage, "shop").await?.is_empty().then_some(()))
     })
     .await?;
     tell(stage, &mut told).await?;
-    stage.fogline(&["policy", "show", "burner"]).await
+    show!("no replica is left {:.1} s after the last request", stopped.elapsed().as_secs_f32());
+
+    stage.step("Send one request: it waits at the front door until a replica is there");
+    let asked = Instant::now();
+    visit(stage).await?;
+    show!("answered after {} ms, from none", asked.elapsed().as_millis());
+    tell(stage, &mut told).await?;
+    stage.fogline(&["why", "shop"]).await?;
+    stage.fogline(&["top", "--once"]).await
 }
 
-/// Sends requests to the replicas in turn, at a steady rate, until it is dropped.
-async fn load(stage: &Stage) -> Outcome<AbortOnDropHandle<()>> {
-    let session = stage.session()?;
-    let (client, id, http) = (session.client().await?, session.find("burner").await?, http_client()?);
-    let mut endpoints = Vec::new();
-    let mut tick = interval(Duration::from_millis(1_000 / RATE));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let sending = async move {
-        for number in 0_usize.. {
-            tick.tick().await;
-            if number.is_multiple_of(RATE as usize) {
-                let replicas = client.replicas(id, false).await.unwrap_or_default();
-                endpoints = replicas.into_iter().filter(|one| one.ready).filter_map(|one| one.endpoint).collect();
+/// One request, as curl sends it.
+async fn visit(stage: &Stage) -> Outcome {
+    let door = stage.front_door()?;
+    show!("$ curl -H 'Host: {HOST}' {door}/");
+    let failed = |error: reqwest::Error| Failure::general(format!("{HOST} does not answer")).because(error);
+    let answer = http_client()?.get(door).header("host", HOST).send().await;
+    let answer = answer.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    let body = answer.text().await.map_err(failed)?;
+    show!("{}", crate::output::clean(body.trim()));
+    expect(body.starts_with("served by a replica on "), "the service itself should have answered")
+}
+
+/// Requests at a steady rate.
+struct Load {
+    _sending: AbortOnDropHandle<()>,
+    outcomes: Arc<Outcomes>,
+}
+
+#[derive(Default)]
+struct Outcomes {
+    answered: AtomicU32,
+    failed: AtomicU32,
+}
+
+impl Load {
+    /// Sends until it is dropped.
+    fn start(stage: &Stage) -> Outcome<Self> {
+        let (http, door) = (http_client()?, stage.front_door()?.to_owned());
+        let outcomes = Arc::new(Outcomes::default());
+        let mut tick = interval(Duration::from_millis(1_000 / RATE));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let counted = Arc::clone(&outcomes);
+        let sending = async move {
+            loop {
+                tick.tick().await;
+                let (asked, counted) = (http.get(&door).header("host", HOST).send(), Arc::clone(&counted));
+                tokio::spawn(async move {
+                    let answered = asked.await.is_ok_and(|answer| answer.status() == 200);
+                    let count = if answered { &counted.answered } else { &counted.failed };
+                    count.fetch_add(1, Ordering::Relaxed);
+                });
             }
-            if let Some(endpoint) = endpoints.get(number % endpoints.len().max(1)) {
-                // One that is being stopped does not answer: the next one does.
-                tokio::spawn(http.get(format!("http://{endpoint}/burn")).send());
-            }
-        }
-    };
-    Ok(AbortOnDropHandle::new(tokio::spawn(sending)))
+        };
+        Ok(Self { _sending: AbortOnDropHandle::new(tokio::spawn(sending)), outcomes })
+    }
+
+    /// Ends it; says how many were answered.
+    fn stop(self) -> Outcome<u32> {
+        let failed = self.outcomes.failed.load(Ordering::Relaxed);
+        expect(failed == 0, &format!("no request should have failed, and {failed} did"))?;
+        Ok(self.outcomes.answered.load(Ordering::Relaxed))
+    }
 }
 
 /// The changes of the count so far, in words.
 async fn told(stage: &Stage) -> Outcome<Vec<String>> {
     let session = stage.session()?;
-    let id = session.find("burner").await?;
+    let id = session.find("shop").await?;
     let history = session.client().await?.all_history(id).await?;
     Ok(history.into_iter().map(|line| line.reason).filter(|reason| reason.starts_with("Scaled ")).collect())
 }
@@ -117,8 +168,7 @@ async fn told(stage: &Stage) -> Outcome<Vec<String>> {
 async fn tell(stage: &Stage, shown: &mut usize) -> Outcome {
     let all = told(stage).await?;
     for reason in &all[(*shown).min(all.len())..] {
-        show!("burner: {}", crate::output::clean(reason));
-        expect(reason.contains("cpu_percent"), "each change should say why")?;
+        show!("shop: {}", crate::output::clean(reason));
     }
     *shown = all.len();
     Ok(())

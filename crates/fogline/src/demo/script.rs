@@ -87,10 +87,10 @@ pub async fn play(stage: &mut Stage, python: &Path) -> Outcome {
 
     stage.step("Everything that happened is on record");
     stage.fogline(&["history", "hello"]).await?;
-    stage.fogline(&["history", "burner"]).await?;
+    stage.fogline(&["history", "shop"]).await?;
 
     stage.step("Clear away");
-    stage.fogline(&["delete", "hello", "giant", "burner", "--wait", "--timeout", "20s"]).await?;
+    stage.fogline(&["delete", "hello", "giant", "shop", "--wait", "--timeout", "20s"]).await?;
     for replica in &healed {
         expect(!runs(replica)?, &format!("the process of replica {} should be gone", replica.id))?;
     }

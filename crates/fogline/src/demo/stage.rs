@@ -35,6 +35,8 @@ pub struct Stage {
     /// Settings of the person at the terminal, which are not the demo's.
     inherited: Vec<String>,
     server: Option<Child>,
+    /// Where requests for services come in.
+    front_door: Option<String>,
     steps: u32,
 }
 
@@ -55,7 +57,16 @@ impl Stage {
         own.fogline.clear();
         own.set("PASSWORD", &password);
         own.set("CREDENTIALS", &root.join("credentials.json").to_string_lossy());
-        Ok(Self { dir: Some(dir), root, environment: own, password, inherited, server: None, steps: 0 })
+        Ok(Self {
+            dir: Some(dir),
+            root,
+            environment: own,
+            password,
+            inherited,
+            server: None,
+            front_door: None,
+            steps: 0,
+        })
     }
 
     /// Announces what comes next.
@@ -72,7 +83,7 @@ impl Stage {
         let failed = |error: std::io::Error| Failure::general("cannot start the server").because(error);
         let (data, log) = (self.root.join("data"), self.root.join("dev.log"));
         show!(
-            "$ FOGLINE_EVALUATION_INTERVAL_S=1 FOGLINE_HEARTBEAT_INTERVAL_S=1 \\\n  fogline dev --data {} --listen 127.0.0.1:0 {} &",
+            "$ FOGLINE_EVALUATION_INTERVAL_S=1 FOGLINE_HEARTBEAT_INTERVAL_S=1 \\\n  fogline dev --data {} --listen 127.0.0.1:0 --proxy-listen 127.0.0.1:0 {} &",
             data.display(),
             flags.join(" ")
         );
@@ -85,7 +96,7 @@ impl Stage {
             .arg("dev")
             .arg("--data")
             .arg(&data)
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0"])
             .args(flags)
             .env("FOGLINE_ADMIN_PASSWORD", &self.password)
             // Nobody wants to wait for a demo.
@@ -115,7 +126,10 @@ impl Stage {
         let url = said.lines().find_map(|line| line.split_once("serves ")).map(|(_, url)| url.trim());
         let url = url.ok_or_else(|| Failure::general("the server did not say where it is").because(&said))?;
         self.environment.set("SERVER", url);
-        for line in said.lines().filter(|line| line.contains("serves ") || line.contains("nodes are there")) {
+        let door = said.lines().find_map(|line| line.split_once("requests come in at ")).map(|(_, url)| url.trim());
+        self.front_door = door.map(str::to_owned);
+        let shown = ["serves ", "nodes are there", "requests come in at "];
+        for line in said.lines().filter(|line| shown.iter().any(|words| line.contains(words))) {
             show!("{line}");
         }
         Ok(())
@@ -130,6 +144,14 @@ impl Stage {
         fs::write(&path, text)
             .map_err(|error| Failure::general(format!("cannot write {}", path.display())).because(error))?;
         Ok(path)
+    }
+
+    /// Where requests for services come in.
+    ///
+    /// # Errors
+    /// When the server has not said so.
+    pub fn front_door(&self) -> Outcome<&str> {
+        self.front_door.as_deref().ok_or_else(|| Failure::general("the server did not say where requests come in"))
     }
 
     /// A session like that of the commands, for checks.

@@ -19,6 +19,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use connections::Connections;
 
 pub use table::{CLIENT_VARIABLES, Definition, Kind, SETTINGS};
+pub use value::Doors;
 
 /// Where settings are looked for when no file is named.
 const SYSTEM_FILE: &str = "/etc/fogline/fogline.toml";
@@ -157,9 +158,11 @@ impl Settings {
     pub fn for_agent(&self) -> BTreeMap<String, String> {
         SETTINGS
             .iter()
-            .filter(|definition| definition.key.starts_with("agent.") || definition.key.starts_with("log."))
-            // These three are told by flags.
-            .filter(|definition| !["agent.server", "agent.token_file", "agent.data"].contains(&definition.key))
+            .filter(|definition| ["agent.", "log.", "proxy."].iter().any(|table| definition.key.starts_with(table)))
+            // The first three are told by flags; the last is of a proxy that runs alone.
+            .filter(|definition| {
+                !["agent.server", "agent.token_file", "agent.data", "proxy.data"].contains(&definition.key)
+            })
             .map(|definition| (definition.variable(), self.get(definition.key).value.clone()))
             .collect()
     }
@@ -284,6 +287,15 @@ mod tests {
             "FOGLINE_AGENT_REGISTRY_AUTH=",
             "FOGLINE_LOG_FORMAT=text",
             "FOGLINE_LOG_LEVEL=debug",
+            "FOGLINE_PROXY_ACCESS_LOG=off",
+            "FOGLINE_PROXY_CERTIFICATES=",
+            "FOGLINE_PROXY_LISTEN=off",
+            "FOGLINE_PROXY_MAX_CONNECTIONS=10000",
+            "FOGLINE_PROXY_NAME=",
+            "FOGLINE_PROXY_TCP_PORTS=10000-19999",
+            "FOGLINE_PROXY_TLS_LISTEN=off",
+            "FOGLINE_PROXY_TRUSTED=",
+            "FOGLINE_PROXY_WORKERS=0",
         ];
         assert_eq!(told, wanted);
     }

@@ -21,6 +21,10 @@ pub enum Kind {
     Engine,
     /// Absolute paths other than `/`, separated by commas; none when empty.
     Paths,
+    /// Where a proxy listens: `off`, `auto`, or one or more `address:port`, separated by commas.
+    Doors,
+    /// Addresses and networks, separated by commas; none when empty.
+    Networks,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Any text.
@@ -221,6 +225,56 @@ pub const SETTINGS: &[Definition] = &[
         Kind::Path,
         "fogline-agent",
         "directory of an agent's state, its replicas and their logs",
+    ),
+    flagged(
+        "proxy.listen",
+        "proxy-listen",
+        Kind::Doors,
+        "off",
+        "where requests come in, separated by commas; auto: 127.0.0.1:8080, or another port when that is taken",
+    ),
+    flagged("proxy.tls_listen", "proxy-tls-listen", Kind::Doors, "off", "the same with TLS; auto: 127.0.0.1:8443"),
+    setting(
+        "proxy.tcp_ports",
+        Kind::Ports,
+        "10000-19999",
+        "ports that routes may have a proxy open, as FIRST-LAST; never those that replicas get, or its own",
+    ),
+    flagged(
+        "proxy.certificates",
+        "proxy-certificates",
+        Kind::Path,
+        "",
+        "directory of certificates, NAME.crt with NAME.key; one for development is made when empty",
+    ),
+    flagged(
+        "proxy.trusted",
+        "proxy-trusted",
+        Kind::Networks,
+        "",
+        "addresses and networks of proxies in front of this one, whose word on a client's address counts",
+    ),
+    flagged(
+        "proxy.access_log",
+        "proxy-access-log",
+        Kind::Text,
+        "off",
+        "where each request is told as a line of JSON: off, stdout, or a file",
+    ),
+    flagged("proxy.name", "proxy-name", Kind::Text, "", "what a proxy is called; the name of the machine when empty"),
+    setting("proxy.workers", Kind::Number(0, 1_024), "0", "threads of a proxy; 0 for one a core"),
+    setting(
+        "proxy.max_connections",
+        Kind::Number(1, 1_000_000),
+        "10000",
+        "connections that a proxy has open at once; further ones wait",
+    ),
+    flagged(
+        "proxy.data",
+        "data",
+        Kind::Path,
+        "fogline-proxy",
+        "directory of a proxy that runs alone; that of one in an agent is `proxy` in `agent.data`",
     ),
 ];
 

@@ -7,12 +7,15 @@ use std::time::Duration;
 use fogline_agent::config::ImageGc;
 use fogline_agent::ports::PortRange;
 use fogline_core::settings::Quota;
+use fogline_proxy::{AccessLogTarget, ProxyConfig};
 use fogline_server::ServerConfig;
 use fogline_source::SourcesConfig;
 use secrecy::SecretString;
 
 use super::Settings;
-use super::value::{self, EngineChoice, UNLIMITED, ports};
+use super::value::{self, Doors, EngineChoice, UNLIMITED, ports};
+use crate::agent_process::host_name;
+use crate::attach::Attach;
 use crate::env::Environment;
 use crate::exit::{Failure, Outcome};
 
@@ -91,6 +94,41 @@ impl Settings {
     pub fn registry_auth(&self) -> Option<PathBuf> {
         let value = &self.get("agent.registry_auth").value;
         (!value.is_empty()).then(|| PathBuf::from(value))
+    }
+
+    /// Where a proxy listens, by its key.
+    ///
+    /// # Errors
+    /// Never for settings that were checked, which all are.
+    pub fn doors(&self, key: &str) -> Outcome<Doors> {
+        value::doors(&self.get(key).value).map_err(|_| self.unusable(key))
+    }
+
+    /// What a proxy is told that keeps its state in `data`, but for where it listens.
+    ///
+    /// # Errors
+    /// Never for settings that were checked, which all are.
+    pub fn proxy_config(&self, attach: Attach, data: PathBuf) -> Outcome<ProxyConfig> {
+        let mut config = ProxyConfig::new(attach.servers, attach.token, data);
+        config.name = self.text("proxy.name").map_or_else(host_name, ToOwned::to_owned);
+        config.certificates = self.text("proxy.certificates").map(PathBuf::from);
+        config.trusted_proxies =
+            value::networks(&self.get("proxy.trusted").value).map_err(|_| self.unusable("proxy.trusted"))?;
+        config.access_log = match self.get("proxy.access_log").value.as_str() {
+            "off" | "" => None,
+            "stdout" => Some(AccessLogTarget::Stdout),
+            file => Some(AccessLogTarget::File(PathBuf::from(file))),
+        };
+        let ports = ports(&self.get("proxy.tcp_ports").value).map_err(|_| self.unusable("proxy.tcp_ports"))?;
+        config.tcp_ports = ports.bounds();
+        // Where a server of this machine listens: while it restarts, its port must not be somebody else's.
+        for key in ["listen", "agent_listen"] {
+            let port = self.address(key)?.port();
+            config.tcp_ports_taken.push(port..=port);
+        }
+        config.workers = self.number("proxy.workers")?;
+        config.max_connections = self.number("proxy.max_connections")?;
+        Ok(config)
     }
 
     /// When images go that the agent has pulled.

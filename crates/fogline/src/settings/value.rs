@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use fogline_agent::ports::PortRange;
+use fogline_proxy::Network;
 
 use super::{Definition, Kind};
 
@@ -26,6 +27,8 @@ pub fn check(definition: &Definition, value: &str) -> Result<(), String> {
         Kind::Ports => ports(value).map(drop),
         Kind::Engine => engine(value).map(drop),
         Kind::Paths => paths(value).map(drop),
+        Kind::Doors => doors(value).map(drop),
+        Kind::Networks => networks(value).map(drop),
         Kind::Word(words) if words.contains(&value) => Ok(()),
         Kind::Word(words) => Err(format!("accepted: {}", words.join(", "))),
         Kind::Path if value.contains('\0') => Err("accepted: a path".to_owned()),
@@ -73,6 +76,34 @@ pub fn paths(value: &str) -> Result<Vec<PathBuf>, String> {
         .collect()
 }
 
+/// Where a proxy listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Doors {
+    /// Nowhere.
+    Off,
+    /// At the usual port of this machine, or at another where that is taken.
+    Auto,
+    /// At these.
+    At(Vec<SocketAddr>),
+}
+
+/// Where a value says that a proxy listens.
+pub fn doors(value: &str) -> Result<Doors, String> {
+    match value {
+        "off" => Ok(Doors::Off),
+        "auto" => Ok(Doors::Auto),
+        _ => value.split(',').map(|one| one.trim().parse()).collect::<Result<_, _>>().map(Doors::At).map_err(|_| {
+            "accepted: off, auto, or IP addresses with ports, separated by commas, such as 0.0.0.0:80,[::]:80"
+                .to_owned()
+        }),
+    }
+}
+
+/// The networks in a list.
+pub fn networks(value: &str) -> Result<Vec<Network>, String> {
+    value.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::parse).collect()
+}
+
 /// The ports from the first to the last.
 pub fn ports(value: &str) -> Result<PortRange, String> {
     let numbers = value.split_once('-').and_then(|(first, last)| {
@@ -102,6 +133,26 @@ mod tests {
         assert_eq!(paths("/srv/a, /srv/b,"), Ok(vec![PathBuf::from("/srv/a"), PathBuf::from("/srv/b")]));
         for value in ["/", "//", "srv", "/srv,.."] {
             assert!(paths(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_listens_nowhere_where_it_can_or_where_it_is_told() {
+        let at = |text: &str| text.parse().expect("an address");
+        assert_eq!(doors("off"), Ok(Doors::Off));
+        assert_eq!(doors("auto"), Ok(Doors::Auto));
+        assert_eq!(doors("0.0.0.0:80, [::1]:80"), Ok(Doors::At(vec![at("0.0.0.0:80"), at("[::1]:80")])));
+        for value in ["", "on", "8080", "localhost:80", "127.0.0.1:80,", "127.0.0.1:80,auto"] {
+            assert!(doors(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_networks_may_be_empty() {
+        assert_eq!(networks(""), Ok(Vec::new()));
+        assert_eq!(networks("10.0.0.0/8, ::1,").map(|found| found.len()), Ok(2));
+        for value in ["10.0.0.0/33", "all", "10.0.0.1;10.0.0.2"] {
+            assert!(networks(value).is_err(), "{value}");
         }
     }
 

@@ -30,6 +30,10 @@ fn the_demo_plays_to_its_end_and_leaves_nothing() {
         "Insufficient nodes: need 4, found 3",
         "(exit code 5)",
         "Scaled down from 5 to 2 replicas (3 removed)",
+        "more replicas serve ",
+        "and none failed",
+        "no replica is left ",
+        "answered after ",
         "No process of the demo is left running.",
     ] {
         assert!(shown.contains(part), "{part} in:\n{shown}");

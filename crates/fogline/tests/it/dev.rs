@@ -138,6 +138,15 @@ fn the_agent_gets_nothing_of_the_environment_but_its_settings() {
         "FOGLINE_AGENT_REGISTRY_AUTH",
         "FOGLINE_LOG_FORMAT",
         "FOGLINE_LOG_LEVEL",
+        "FOGLINE_PROXY_ACCESS_LOG",
+        "FOGLINE_PROXY_CERTIFICATES",
+        "FOGLINE_PROXY_LISTEN",
+        "FOGLINE_PROXY_MAX_CONNECTIONS",
+        "FOGLINE_PROXY_NAME",
+        "FOGLINE_PROXY_TCP_PORTS",
+        "FOGLINE_PROXY_TLS_LISTEN",
+        "FOGLINE_PROXY_TRUSTED",
+        "FOGLINE_PROXY_WORKERS",
     ];
     assert!(names.iter().all(|name| known.contains(name) || settings.contains(name)), "{names:?}");
     assert!(settings.iter().all(|name| names.contains(name)), "{names:?}");

@@ -1,13 +1,11 @@
 //! A replica's output: what was kept of earlier runs, then what the engine has of the last one.
 //!
 //! Decides where each line comes from. Must never hold more than a few pieces in memory, however much there is.
-//! Invariant: a follower goes on over restarts in place, and ends when the replica is forgotten. Tests:
-//! `tests/it/driver`.
+//! Invariants: a follower goes on over restarts in place, and ends when the replica is forgotten; whose container goes
+//! meanwhile reads on ([`claims`]). Tests: `tests/it/driver`.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use bollard::query_parameters::LogsOptions;
 use bytes::Bytes;
 use fogline_core::id::ReplicaId;
 use tokio::sync::mpsc;
@@ -15,15 +13,22 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::{LogStream, LogsError};
-use super::{EngineError, Inner, Slot, blocking, labels, watch};
-use crate::logs::LogWriter;
+use super::claims::{self, Reading};
+use super::tail::Tail;
+use super::{EngineError, Inner, Slot, labels, watch};
 
 /// Pieces that are read ahead of whoever consumes the stream.
 const PIECES_AHEAD: usize = 4;
-/// How much is put on disk at once.
-const KEEP_AT_ONCE: usize = 256 * 1_024;
 
 type Sender = mpsc::Sender<Result<Bytes, LogsError>>;
+
+/// The replica's last container, in hand.
+struct Last {
+    run: u32,
+    id: String,
+    tail: Tail,
+    _reading: Reading,
+}
 
 pub(super) async fn open(
     inner: &Arc<Inner>,
@@ -31,17 +36,12 @@ pub(super) async fn open(
     tail_lines: u32,
     follow: bool,
 ) -> Result<LogStream, LogsError> {
-    let live = inner.record(replica_id);
-    let kept = if live.exists() { live } else { inner.ended(replica_id) };
-    if !kept.exists() {
+    if inner.kept(replica_id).is_none() {
         return Err(LogsError::NoSuchReplica(replica_id));
     }
-    let last = last_container(inner, replica_id).await?;
-    let here = match &last {
-        Some((_, id)) => lines(inner, id, tail_lines).await?,
-        None => 0,
-    };
-    let mut earlier = crate::logs::open(kept.logs(), tail_lines.saturating_sub(here), false).await?;
+    let last = last(inner, replica_id, tail_lines).await?;
+    let here = last.as_ref().map_or(0, |last| last.tail.lines);
+    let mut earlier = earlier(inner, replica_id, tail_lines.saturating_sub(here)).await?;
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
     let stop = inner.stop.clone();
     let inner = Arc::downgrade(inner);
@@ -52,7 +52,7 @@ pub(super) async fn open(
                     return;
                 }
             }
-            if let Err(error) = stream(&inner, replica_id, last, tail_lines, follow, &sender).await {
+            if let Err(error) = stream(&inner, replica_id, last, follow, &sender).await {
                 drop(sender.send(Err(error.into())).await);
             }
         };
@@ -65,28 +65,37 @@ pub(super) async fn open(
     Ok(ReceiverStream::new(receiver))
 }
 
+/// The last lines of what is kept of earlier runs.
+async fn earlier(inner: &Inner, replica_id: ReplicaId, lines: u32) -> Result<LogStream, LogsError> {
+    loop {
+        let kept = inner.kept(replica_id).ok_or(LogsError::NoSuchReplica(replica_id))?;
+        let opened = crate::logs::open(kept.logs(), lines, false).await?;
+        // Where it was forgotten before it was open, it is elsewhere by now.
+        if kept.exists() {
+            return Ok(opened);
+        }
+    }
+}
+
 /// The last container's output, and with `follow` that of the ones after it.
 async fn stream(
     weak: &Weak<Inner>,
     replica_id: ReplicaId,
-    mut last: Option<(u32, String)>,
-    tail_lines: u32,
+    mut last: Option<Last>,
     follow: bool,
     sender: &Sender,
 ) -> Result<(), EngineError> {
-    let mut tail = tail_lines.to_string();
     let mut shown = 0;
     loop {
         let Some(inner) = weak.upgrade() else { return Ok(()) };
         let mut changed = inner.changed.subscribe();
-        if let Some((run, id)) = last.take() {
-            shown = run;
-            let options = LogsOptions { follow, stdout: true, stderr: true, tail, ..LogsOptions::default() };
-            let mut output = inner.engine.client().await?.logs(&id, Some(options));
+        if let Some(mut now) = last.take() {
+            shown = now.run;
+            let mut output = now.tail.open(&inner, &now.id, follow).await?;
             drop(inner);
-            while let Some(piece) = output.next().await {
-                let piece = piece.map_err(|error| EngineError::of("reading the container's output", &error))?;
-                if sender.send(Ok(piece.into_bytes())).await.is_err() {
+            while let Some(piece) = output.next().await.transpose()? {
+                let piece = now.tail.cut(piece);
+                if !piece.is_empty() && sender.send(Ok(piece)).await.is_err() {
                     return Ok(());
                 }
             }
@@ -94,23 +103,39 @@ async fn stream(
         if !follow {
             return Ok(());
         }
-        // What comes later is shown from its beginning.
-        tail = "all".to_owned();
         loop {
             let Some(inner) = weak.upgrade() else { return Ok(()) };
             if !inner.record(replica_id).exists() {
                 return Ok(());
             }
-            if let Some(Slot::Running { run, container }) = inner.slot(replica_id)
+            if let Some(Slot::Running { run, container: id }) = inner.slot(replica_id)
                 && run > shown
             {
-                last = Some((run, container));
+                // What comes later is shown from its beginning.
+                last = Some(Last { run, _reading: claims::read(&inner, &id).await, id, tail: Tail::whole() });
                 break;
             }
             drop(inner);
             if changed.changed().await.is_err() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Takes the replica's last container in hand, unless its output is kept already.
+async fn last(inner: &Arc<Inner>, replica_id: ReplicaId, tail_lines: u32) -> Result<Option<Last>, EngineError> {
+    let mut gone = None;
+    loop {
+        let Some((run, id)) = last_container(inner, replica_id).await? else { return Ok(None) };
+        let reading = claims::read(inner, &id).await;
+        // While it was looked for, and waited for, it may have been kept and removed.
+        if inner.is_archived(replica_id, run) {
+            continue;
+        }
+        match Tail::of(inner, &id, tail_lines).await {
+            Err(error) if error.is_missing() && gone.as_ref() != Some(&id) => gone = Some(id),
+            tail => return Ok(Some(Last { run, id, tail: tail?, _reading: reading })),
         }
     }
 }
@@ -127,67 +152,4 @@ async fn last_container(inner: &Inner, replica_id: ReplicaId) -> Result<Option<(
         (id == replica_id && !inner.is_archived(id, run)).then_some((run, one.id))
     });
     Ok(of_replica.max())
-}
-
-/// How many lines a container has said, at most so many.
-async fn lines(inner: &Inner, id: &str, at_most: u32) -> Result<u32, EngineError> {
-    if at_most == 0 {
-        return Ok(0);
-    }
-    let options = LogsOptions { stdout: true, stderr: true, tail: at_most.to_string(), ..LogsOptions::default() };
-    let mut output = inner.engine.client().await?.logs(id, Some(options));
-    let mut count: usize = 0;
-    let counted = async {
-        while let Some(piece) = output.next().await {
-            let piece = piece.map_err(|error| EngineError::of("reading the container's output", &error))?;
-            let piece = piece.into_bytes();
-            count += piece.iter().filter(|byte| **byte == b'\n').count().max(1);
-        }
-        Ok(())
-    };
-    inner.engine.within("reading the container's output", counted).await?;
-    Ok(u32::try_from(count).unwrap_or(at_most).min(at_most))
-}
-
-/// Keeps a container's output on disk, before it is removed.
-pub(super) async fn archive(inner: &Inner, id: &str, dir: PathBuf) -> Result<(), EngineError> {
-    let options = LogsOptions { stdout: true, stderr: true, tail: "all".to_owned(), ..LogsOptions::default() };
-    let mut output = inner.engine.client().await?.logs(id, Some(options));
-    let mut writer = LogWriter::new(dir, inner.config.logs);
-    let mut pending = Vec::new();
-    let kept = async {
-        loop {
-            let piece = output.next().await;
-            let is_over = piece.is_none();
-            if let Some(piece) = piece {
-                match piece {
-                    Ok(piece) => pending.extend_from_slice(&piece.into_bytes()),
-                    Err(error) => {
-                        let error = EngineError::of("reading the container's output", &error);
-                        // One that is gone has no output any more, and some engines have none of one that never ran.
-                        if error.is_missing() {
-                            return Ok(());
-                        }
-                        return Err(error);
-                    }
-                }
-            }
-            if pending.len() >= KEEP_AT_ONCE || is_over {
-                let data = std::mem::take(&mut pending);
-                let written = blocking(move || {
-                    writer.write(&data);
-                    writer
-                });
-                match written.await {
-                    Ok(back) => writer = back,
-                    // The runtime is going away.
-                    Err(_) => return Ok(()),
-                }
-            }
-            if is_over {
-                return Ok(());
-            }
-        }
-    };
-    inner.engine.within("keeping the container's output", kept).await
 }

@@ -7,6 +7,8 @@
 //! node's administrator has not allowed. Invariants: those of [`super`]. Tests: `tests/it/driver`.
 
 mod adopt;
+mod archive;
+mod claims;
 mod create;
 mod engine;
 mod exec;
@@ -22,6 +24,7 @@ mod record;
 mod signal;
 mod start;
 mod sweep;
+mod tail;
 mod usage;
 mod watch;
 
@@ -137,6 +140,8 @@ struct Inner {
     records: Mutex<()>,
     /// Whose output is kept already, although their containers could not be removed yet.
     archived: Mutex<BTreeSet<(ReplicaId, u32)>>,
+    /// Whose output is read, or kept, just now.
+    claims: claims::Claims,
     /// Whether it is known what an earlier agent left: nothing is swept away before.
     adopted: AtomicBool,
     /// Whether the engine has shown that it has no init.
@@ -197,6 +202,7 @@ impl DockerDriver {
             usage: Mutex::default(),
             records: Mutex::default(),
             archived: Mutex::default(),
+            claims: claims::Claims::default(),
             adopted: AtomicBool::new(false),
             no_init: AtomicBool::new(false),
             changed: watched::Sender::default(),
@@ -308,6 +314,11 @@ impl Inner {
 
     fn ended(&self, replica_id: ReplicaId) -> RecordDir {
         RecordDir::at(self.ended_dir().join(replica_id.to_string()))
+    }
+
+    /// Where the output of earlier runs is kept, if anywhere.
+    fn kept(&self, replica_id: ReplicaId) -> Option<RecordDir> {
+        [self.record(replica_id), self.ended(replica_id)].into_iter().find(RecordDir::exists)
     }
 
     /// Nobody panics while holding it, and a map that is whole is worth more than a poisoned one.

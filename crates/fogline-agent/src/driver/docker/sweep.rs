@@ -4,32 +4,30 @@
 //! every other one of this agent goes. Must never touch a container of anybody else, nor one whose run is not over.
 //! Tests: `tests/it/driver`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::query_parameters::RemoveContainerOptions;
+use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions};
 use fogline_core::id::ReplicaId;
 
-use super::look::{Listed, Phase};
-use super::record::RecordDir;
-use super::{Inner, Slot, labels, logs, watch};
-
-/// What is to become of a container.
-enum Fate {
-    Stays,
-    /// It goes, and its output is kept here, if anywhere.
-    Goes(Option<RecordDir>),
-}
+use super::archive::archive;
+use super::look::{self, Listed, Phase};
+use super::{Inner, Slot, claims, labels, watch};
 
 /// Looks through everything that the engine has of this agent.
 pub(super) async fn sweep(inner: &Arc<Inner>, listed: &[Listed]) {
-    for container in listed {
-        let labels = container.labels.as_ref();
-        let Some((replica_id, run)) = labels.and_then(|labels| labels::run_of(&inner.agent_id, labels)) else {
+    let ours = in_order(inner, listed);
+    // Of what is gone nothing need be known any more.
+    inner.archived().retain(|kept| ours.iter().any(|(replica_id, run, _)| (*replica_id, *run) == *kept));
+    let mut waits = None;
+    for (replica_id, run, container) in ours {
+        if waits == Some(replica_id) || !goes(inner, replica_id, run, container.state) {
             continue;
-        };
-        if let Fate::Goes(keep) = fate(inner, replica_id, run, container.state) {
-            remove(inner, replica_id, run, container, keep).await;
+        }
+        if container.state.may_run() && !still_goes(inner, replica_id, run, container).await {
+            continue;
+        }
+        if !remove(inner, replica_id, run, container).await {
+            waits = Some(replica_id);
         }
     }
 }
@@ -40,47 +38,74 @@ pub(super) async fn earlier_runs(inner: &Arc<Inner>, replica_id: ReplicaId, run:
         Ok(listed) => listed,
         Err(error) => return tracing::warn!(%replica_id, %error, "earlier containers are not removed yet"),
     };
-    for container in &listed {
-        let labels: Option<&HashMap<String, String>> = container.labels.as_ref();
-        let of = labels.and_then(|labels| labels::run_of(&inner.agent_id, labels));
-        if of.is_some_and(|(id, earlier)| id == replica_id && earlier < run) && !container.state.may_run() {
-            let (_, earlier) = of.expect("checked in the line above");
-            remove(inner, replica_id, earlier, container, Some(inner.record(replica_id))).await;
+    for (id, earlier, container) in in_order(inner, &listed) {
+        let is_earlier = id == replica_id && earlier < run && !container.state.may_run();
+        if is_earlier && !remove(inner, replica_id, earlier, container).await {
+            return;
         }
     }
 }
 
-fn fate(inner: &Inner, replica_id: ReplicaId, run: u32, phase: Phase) -> Fate {
+/// The containers of each replica, the oldest first: their output is kept in the order in which it was said.
+fn in_order<'a>(inner: &Inner, listed: &'a [Listed]) -> Vec<(ReplicaId, u32, &'a Listed)> {
+    let of = |container: &'a Listed| {
+        let (replica_id, run) = labels::run_of(&inner.agent_id, container.labels.as_ref()?)?;
+        Some((replica_id, run, container))
+    };
+    let mut ours: Vec<_> = listed.iter().filter_map(of).collect();
+    ours.sort_by_key(|(replica_id, run, _)| (*replica_id, *run));
+    ours
+}
+
+/// Whether nobody needs it any more.
+fn goes(inner: &Inner, replica_id: ReplicaId, run: u32, phase: Phase) -> bool {
     match inner.slot(replica_id) {
         // It is being started, or it runs, or nobody knows.
-        Some(Slot::Busy { .. } | Slot::Held { .. }) => return Fate::Stays,
-        Some(slot) if slot.run() == run => return Fate::Stays,
+        Some(Slot::Busy { .. } | Slot::Held { .. }) => return false,
+        Some(slot) if slot.run() == run => return false,
         _ => {}
     }
     let (record, ended) = (inner.record(replica_id), inner.ended(replica_id));
     match record.whole() {
         // Its output is read from it, until it is forgotten. One that never ran has none.
-        Some(last) if last.start.run == run && last.exit.is_none() => Fate::Stays,
-        Some(last) if last.start.run == run && phase == Phase::Over => Fate::Stays,
+        Some(last) if last.start.run == run && last.exit.is_none() => false,
+        Some(last) if last.start.run == run && phase == Phase::Over => false,
         // That run was told to be over, whatever came late.
-        Some(_) => Fate::Goes(Some(record)),
-        None if record.exists() && phase.may_run() => Fate::Stays,
-        None if ended.exists() => Fate::Goes(Some(ended)),
-        None if phase.may_run() => Fate::Stays,
-        None => Fate::Goes(None),
+        Some(_) => true,
+        None if record.exists() && phase.may_run() => false,
+        None => ended.exists() || !phase.may_run(),
     }
 }
 
-async fn remove(inner: &Arc<Inner>, replica_id: ReplicaId, run: u32, container: &Listed, keep: Option<RecordDir>) {
-    let id = container.id.clone();
-    if let Some(keep) = keep
-        && container.state != Phase::Made
-        && !inner.is_archived(replica_id, run)
-    {
-        match logs::archive(inner, &id, keep.logs()).await {
+/// The same, asked again of one that ran when everything was listed: it may have ended since, and its end been told.
+async fn still_goes(inner: &Inner, replica_id: ReplicaId, run: u32, container: &Listed) -> bool {
+    match look::once_at(&inner.engine, &container.id).await {
+        Ok(now) => goes(inner, replica_id, run, now.state.status),
+        Err(error) => {
+            tracing::debug!(%replica_id, run, %error, "not known whether a container still runs: it stays until the next look");
+            false
+        }
+    }
+}
+
+/// Whether its output is kept, if it is to be: that of later runs comes after it.
+async fn remove(inner: &Arc<Inner>, replica_id: ReplicaId, run: u32, container: &Listed) -> bool {
+    let id = &container.id;
+    let Some(_removing) = claims::remove(inner, id) else {
+        tracing::debug!(%replica_id, run, "a container stays until nobody reads its output any more");
+        if container.state.may_run() {
+            // Nobody may keep it running by that.
+            kill(inner, replica_id, run, id).await;
+        }
+        return false;
+    };
+    let has_output = container.state != Phase::Made && inner.kept(replica_id).is_some();
+    if has_output && !inner.is_archived(replica_id, run) {
+        match archive(inner, replica_id, id).await {
             Ok(()) => inner.note_archived(replica_id, run),
             Err(error) => {
-                return tracing::warn!(%replica_id, run, %error, "a container stays until its output can be kept");
+                tracing::warn!(%replica_id, run, %error, "a container stays until its output can be kept");
+                return false;
             }
         }
     }
@@ -88,14 +113,34 @@ async fn remove(inner: &Arc<Inner>, replica_id: ReplicaId, run: u32, container: 
     let removed = inner
         .engine
         .again("removing a container", |docker| {
-            let (id, options) = (id.clone(), options.clone());
-            async move { docker.remove_container(&id, Some(options)).await }
+            let options = options.clone();
+            async move { docker.remove_container(id, Some(options)).await }
         })
         .await;
     match removed {
-        Err(error) if !error.is_missing() && !error.is_conflict() => {
+        // It is about to go. Until then it is known that its output is kept.
+        Err(error) if error.is_conflict() => {}
+        Err(error) if !error.is_missing() => {
             tracing::warn!(%replica_id, run, %error, "a container is not removed; it is tried again");
         }
         _ => inner.unnote_archived(replica_id, run),
+    }
+    true
+}
+
+async fn kill(inner: &Inner, replica_id: ReplicaId, run: u32, id: &str) {
+    let options = KillContainerOptions { signal: "SIGKILL".to_owned() };
+    let killed = inner
+        .engine
+        .again("killing a container", |docker| {
+            let options = options.clone();
+            async move { docker.kill_container(id, Some(options)).await }
+        })
+        .await;
+    if let Err(error) = killed
+        && !error.is_missing()
+        && !error.is_conflict()
+    {
+        tracing::warn!(%replica_id, run, %error, "a container is not killed; it is tried again");
     }
 }

@@ -70,6 +70,7 @@ mod tests {
                 host_port: None,
                 container: None,
                 health: None,
+                warm_up: None,
                 grace_s: 10,
                 drain_timeout_s: 30,
             }),

@@ -36,10 +36,10 @@ pub(super) async fn run(
         Some(Slot::Running(running)) => Arc::clone(running),
         Some(Slot::Busy { .. } | Slot::Held(_)) | None => return Err(ExecError::NotRunning(replica_id)),
     };
-    let (beside, command) = (Arc::clone(&running), order.command.clone());
+    let (beside, command, open_files) = (Arc::clone(&running), order.command.clone(), inner.config.open_files);
     let spawned = blocking(move || {
         let launch = beside.dir.order().ok_or_else(|| io::Error::other("its order cannot be read"))?.launch;
-        Ok::<_, io::Error>(spawn(&launch, &command))
+        Ok::<_, io::Error>(spawn(&launch, &command, open_files))
     });
     let mut child = match spawned.await.flatten().map_err(ExecError::failed)? {
         Ok(child) => child,
@@ -73,7 +73,7 @@ pub(super) async fn run(
     Ok(std::mem::replace(&mut *output, Output::new(0)).end(exit_code))
 }
 
-fn spawn(launch: &Launch, command: &[String]) -> io::Result<Child> {
+fn spawn(launch: &Launch, command: &[String], open_files: Option<u64>) -> io::Result<Child> {
     let (program, args) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
     let cgroup_procs = launch.cgroup.iter().flat_map(|cgroup| cgroup.open_procs()).map(Into::into).collect();
     let mut command = Command::new(program);
@@ -85,7 +85,7 @@ fn spawn(launch: &Launch, command: &[String]) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    sys::prepare_beside(&mut command, cgroup_procs);
+    sys::prepare_beside(&mut command, cgroup_procs, open_files);
     command.spawn()
 }
 

@@ -119,6 +119,7 @@ fn salvaged(replica_id: ReplicaId, dir: &ReplicaDir) -> StartOrder {
             host_port: None,
             container: None,
             health: None,
+            warm_up: None,
             grace_s: 0,
             drain_timeout_s: 0,
         }),

@@ -54,6 +54,8 @@ pub struct ProcessConfig {
     pub shim_args: Vec<OsString>,
     /// What replicas inherit: nothing but this, their spec's environment and their identity.
     pub base_env: BTreeMap<String, String>,
+    /// Files that a replica may have open, where it asks for no more; as many as this process when nothing is said.
+    pub open_files: Option<u64>,
     /// How long a start may take until it is given up.
     pub start_deadline: Duration,
     /// How much of a replica's output is kept.
@@ -76,6 +78,7 @@ impl ProcessConfig {
             shim_program: PathBuf::from("/proc/self/exe"),
             shim_args: vec![OsString::from("shim")],
             base_env,
+            open_files: None,
             start_deadline: Duration::from_secs(30),
             logs: LogLimits::default(),
             keep_ended: 16,

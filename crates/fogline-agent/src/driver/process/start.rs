@@ -163,7 +163,7 @@ fn spawn_shim(inner: &Inner, dir: &ReplicaDir) -> io::Result<Spawned> {
         .stdin(Stdio::null())
         .stdout(Stdio::from(write))
         .stderr(Stdio::from(errors));
-    sys::prepare_shim(&mut command);
+    sys::prepare_shim(&mut command, inner.config.open_files);
     let mut child = command
         .spawn()
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", inner.config.shim_program.display())))?;

@@ -367,6 +367,8 @@ fn a_new_agent_goes_on_stopping_even_what_is_not_listed_any_more() {
     world.restart_agent();
     assert_eq!(world.take_signals(), [Signal::Terminate]);
     world.exits(id(1), 0);
+    assert_eq!(world.state(id(1)), ReportedState::Stopped);
+    world.assign(&[]);
     assert!(world.forgotten.contains(&id(1)));
 }
 
@@ -379,6 +381,15 @@ fn a_list_that_cannot_be_kept_starts_nothing_and_stops_what_it_says() {
     let report = &world.reports[&id(2)];
     assert_eq!(report.state, ReportedState::Failed);
     assert!(report.message.as_ref().is_some_and(|message| message.contains("no space left")));
+
+    // The list that a new agent finds is older, and does not name what was refused.
+    world.restart_agent();
+    assert_eq!(world.state(id(2)), ReportedState::Failed);
+    world.assign(&[(id(1), Want::Stop), (id(2), Want::Run)]);
+    assert_eq!(world.state(id(2)), ReportedState::Failed, "an end is never taken back");
+    assert!(!world.runs.contains_key(&id(2)));
+    world.assign(&[(id(1), Want::Stop)]);
+    assert!(world.forgotten.contains(&id(2)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Ports after a restart of the agent.
+//! Whose a port is, and when it is told.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use fogline_agent::ports::PortRange;
 use fogline_agent::supervisor::{Input, Output, Supervisor, SupervisorConfig};
 use fogline_core::assignment::{AssignedReplica, AssignedTemplate, Assignment, Want};
 use fogline_core::id::{DeploymentId, NodeId};
+use fogline_core::observation::ReportedState;
 
-use super::world::{SECOND_US, exit, id, template};
+use super::world::{SECOND_US, World, exit, id, template};
 
 /// A run of the first replica ended on a port that was given to the second since. Its order still names that port.
 #[test]
@@ -51,4 +52,22 @@ fn a_port_belongs_to_what_runs_and_not_to_what_ran() {
         })
         .collect();
     assert_eq!(starts, [(id(0), Some(20_001))]);
+}
+
+#[test]
+fn an_endpoint_is_told_only_while_something_runs() {
+    let mut world = World::new(template());
+    let endpoint = |world: &World| world.reports[&id(1)].endpoint.clone();
+    world.assign(&[(id(1), Want::Run)]);
+    assert_eq!(endpoint(&world), None, "another program may have the port");
+    world.started(id(1));
+    assert_eq!(endpoint(&world).as_deref(), Some("127.0.0.1:20000"));
+    world.pass_answering(SECOND_US, true);
+    world.exits(id(1), 1);
+    assert_eq!((world.state(id(1)), endpoint(&world)), (ReportedState::Running, None), "until it is started again");
+    world.pass(60 * SECOND_US);
+    world.bring_up();
+    assert_eq!(endpoint(&world).as_deref(), Some("127.0.0.1:20000"));
+    world.assign(&[(id(1), Want::Stop)]);
+    assert_eq!(endpoint(&world).as_deref(), Some("127.0.0.1:20000"), "it may end what it has begun");
 }

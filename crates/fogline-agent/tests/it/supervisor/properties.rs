@@ -14,8 +14,8 @@ const REPLICAS: u32 = 5;
 
 #[derive(Clone, Debug)]
 enum Event {
-    /// For each replica: 0 not listed, 1 run, 2 stop.
-    List(Vec<u8>),
+    /// For each replica: 0 not listed, 1 run, 2 stop; and whether the list can be written.
+    List(Vec<u8>, bool),
     Pass(u64),
     Started(u32),
     StartFails(u32, u8),
@@ -30,8 +30,8 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let replica = 0..REPLICAS;
     prop_oneof![
-        2 => proptest::collection::vec(0..3u8, REPLICAS as usize).prop_map(Event::List),
-        2 => proptest::collection::vec(Just(1u8), REPLICAS as usize).prop_map(Event::List),
+        2 => list(0..3u8),
+        2 => list(Just(1u8)),
         6 => prop_oneof![1..1_000u64, 1_000..1_000_000u64, 1_000_000..100_000_000u64].prop_map(Event::Pass),
         6 => replica.clone().prop_map(Event::Started),
         1 => (replica.clone(), 0..6u8).prop_map(|(replica, kind)| Event::StartFails(replica, kind)),
@@ -41,6 +41,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (replica, 0..6u32).prop_map(|(replica, run)| Event::Late(replica, run)),
         1 => Just(Event::RestartAgent),
     ]
+}
+
+fn list(want: impl Strategy<Value = u8>) -> impl Strategy<Value = Event> {
+    let wants = proptest::collection::vec(want, REPLICAS as usize);
+    (wants, prop::bool::weighted(0.8)).prop_map(|(wants, can_be_written)| Event::List(wants, can_be_written))
 }
 
 fn failure(kind: u8, run: u32) -> StartError {
@@ -57,7 +62,7 @@ fn failure(kind: u8, run: u32) -> StartError {
 
 fn happen(world: &mut World, event: Event) {
     match event {
-        Event::List(wants) => {
+        Event::List(wants, can_be_written) => {
             let mut list = Vec::new();
             for (number, want) in (0..REPLICAS).zip(wants) {
                 let id = id(number);
@@ -70,7 +75,8 @@ fn happen(world: &mut World, event: Event) {
                     _ => {}
                 }
             }
-            world.assign(&list);
+            world.set_list(&list);
+            world.assign_as("one", (!can_be_written).then_some("no space left"));
         }
         Event::Pass(time_us) => world.pass(time_us),
         Event::Started(number) => world.started(id(number)),

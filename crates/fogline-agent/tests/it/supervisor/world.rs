@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fogline_agent::driver::{Adopted, AdoptedState, Exit, ExitCause, Signal, StartOrder, Started};
 use fogline_agent::ports::PortRange;
-use fogline_agent::supervisor::{Input, Memo, Output, ProbeOrder, Supervisor, SupervisorConfig};
+use fogline_agent::supervisor::{Input, Memo, Output, ProbeOrder, Supervisor, SupervisorConfig, WarmUpOrder};
 use fogline_core::assignment::{AssignedReplica, AssignedTemplate, Assignment, Want};
 use fogline_core::id::{DeploymentId, NodeId, ReplicaId};
 use fogline_core::image_digest::ImageDigest;
@@ -32,6 +32,7 @@ pub fn template() -> ReplicaTemplate {
         host_port: None,
         container: None,
         health: Some(HealthSpec { start_timeout_s: 30, ..HealthSpec::default() }),
+        warm_up: None,
         grace_s: 10,
         drain_timeout_s: 0,
     }
@@ -64,13 +65,17 @@ pub struct World {
     pub reports: BTreeMap<ReplicaId, ReplicaReport>,
     seqs: BTreeMap<ReplicaId, u64>,
     pub probes: Vec<ProbeOrder>,
+    pub warm_ups: Vec<WarmUpOrder>,
     /// Since they were last taken.
     pub signals: Vec<(ReplicaId, Signal)>,
     pub stop_ordered: BTreeSet<ReplicaId>,
     pub forgotten: BTreeSet<ReplicaId>,
     /// Runs that were said to be ready.
     ready_runs: BTreeSet<(ReplicaId, u32)>,
+    /// The last list of the leader.
     last_list: Vec<(ReplicaId, Want)>,
+    /// The last one that could be written.
+    kept_list: Vec<(ReplicaId, Want)>,
     /// The driver cannot make out what runs.
     pub is_blind: bool,
     pub template: Arc<ReplicaTemplate>,
@@ -94,11 +99,13 @@ impl World {
             reports: BTreeMap::new(),
             seqs: BTreeMap::new(),
             probes: Vec::new(),
+            warm_ups: Vec::new(),
             signals: Vec::new(),
             stop_ordered: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             ready_runs: BTreeSet::new(),
             last_list: Vec::new(),
+            kept_list: Vec::new(),
             is_blind: false,
             template: Arc::new(template),
             image_digest: None,
@@ -111,7 +118,7 @@ impl World {
         assert!(self.supervisor.next_wake().is_none_or(|wake_us| wake_us > self.now_us), "something due was left");
     }
 
-    /// A node's list, which is what the supervisor hears again after a restart.
+    /// A node's list, which can be written: it is what the supervisor hears again after a restart.
     pub fn assign(&mut self, list: &[(ReplicaId, Want)]) {
         self.last_list = list.to_vec();
         self.assign_as("one", None);
@@ -122,6 +129,20 @@ impl World {
     }
 
     pub fn assign_as(&mut self, node: &str, unsaved: Option<&str>) {
+        if unsaved.is_none() {
+            self.kept_list.clone_from(&self.last_list);
+        }
+        for (id, want) in &self.last_list {
+            if *want == Want::Stop {
+                self.stop_ordered.insert(*id);
+            }
+        }
+        let (node, unsaved) = (node.into(), unsaved.map(str::to_owned));
+        let (node_id, assignment) = self.list_of(&self.last_list);
+        self.step(Input::Assigned { node, node_id, assignment, unsaved });
+    }
+
+    fn list_of(&self, list: &[(ReplicaId, Want)]) -> (NodeId, Assignment) {
         let deployment_id: DeploymentId = "00000000-0000-7000-8000-0000000000dd".parse().expect("an id");
         let node_id: NodeId = "00000000-0000-7000-8000-0000000000aa".parse().expect("an id");
         let assigned = AssignedTemplate {
@@ -129,20 +150,14 @@ impl World {
             template: Arc::clone(&self.template),
             image_digest: self.image_digest.clone(),
         };
-        let replicas = self.last_list.iter().map(|(replica_id, want)| AssignedReplica {
+        let replicas = list.iter().map(|(replica_id, want)| AssignedReplica {
             replica_id: *replica_id,
             deployment_id,
             revision: 1,
             want: *want,
         });
-        let assignment =
-            Assignment { replicas: replicas.collect(), templates: [((deployment_id, 1), assigned)].into() };
-        for (id, want) in &self.last_list {
-            if *want == Want::Stop {
-                self.stop_ordered.insert(*id);
-            }
-        }
-        self.step(Input::Assigned { node: node.into(), node_id, assignment, unsaved: unsaved.map(str::to_owned) });
+        let templates = [((deployment_id, 1), assigned)].into();
+        (node_id, Assignment { replicas: replicas.collect(), templates })
     }
 
     /// The agent dies and comes back. Starts under way go on without it.
@@ -150,6 +165,7 @@ impl World {
         self.incarnation += 1;
         self.supervisor = supervisor(self.incarnation);
         self.probes.clear();
+        self.warm_ups.clear();
         let mut adopted = Vec::new();
         for run in self.runs.values_mut() {
             if run.state == RunState::Starting {
@@ -167,7 +183,8 @@ impl World {
         }
         let memos = self.memos.values().cloned().collect();
         self.step(Input::Restored { memos, adopted });
-        self.assign_as("one", None);
+        let (node_id, assignment) = self.list_of(&self.kept_list);
+        self.step(Input::Recalled { node: "one".into(), node_id, assignment });
     }
 
     pub fn pass(&mut self, time_us: u64) {
@@ -207,6 +224,13 @@ impl World {
                 number: probe.number,
                 result: if ok { Ok(()) } else { Err("refused".to_owned()) },
             });
+        }
+    }
+
+    /// Ends all warm-ups that are out.
+    pub fn warmed_up(&mut self, result: Result<(), String>) {
+        for order in std::mem::take(&mut self.warm_ups) {
+            self.step(Input::WarmedUp { replica_id: order.replica_id, run: order.run, result: result.clone() });
         }
     }
 
@@ -259,11 +283,16 @@ impl World {
                     assert!(order.timeout_us > 0);
                     self.probes.push(order);
                 }
+                Output::WarmUp(order) => self.warm_ups.push(order),
                 Output::Report { node, report } => {
                     assert_eq!(&*node, "one");
                     self.check_report(report);
                 }
                 Output::Forget { replica_id } => {
+                    assert!(
+                        self.last_list.iter().all(|(id, _)| *id != replica_id),
+                        "forgot a replica that the leader lists"
+                    );
                     assert!(
                         self.runs.get(&replica_id).is_none_or(|run| matches!(run.state, RunState::Ended(_))),
                         "forgot a replica that runs"

@@ -68,22 +68,26 @@ pub(crate) fn collect(policies: &[&Policy], inputs: &Inputs, state: &mut State, 
         all.events.extend(schedules.events);
         idlenesses.push(idleness);
     }
-    all.idleness = together(idlenesses, all.window);
+    all.idleness = together(idlenesses, all.window, inputs.replicas.current == 0);
     all.votes.sort_by(|a, b| a.rank().cmp(&b.rank()));
     all
 }
 
-/// One that wakes is enough to wake; all must be idle to sleep.
-fn together(all: Vec<Idleness>, window: Option<OpenWindow>) -> Idleness {
+/// One that wakes is enough to wake, and so is an open window that asks for replicas; all must be idle to sleep.
+fn together(all: Vec<Idleness>, window: Option<OpenWindow>, asleep: bool) -> Idleness {
     if let Some(wake) = all.iter().find(|one| matches!(one, Idleness::Wake { .. })) {
         return wake.clone();
     }
-    if let Some(other) = all.iter().find(|one| !matches!(one, Idleness::Idle(_))) {
-        return other.clone();
-    }
-    match window.filter(|window| window.mode != WindowMode::Max) {
-        Some(window) => Idleness::Needed(format!("a window keeps {} until {}", window.desired, moment(window.end))),
-        None => all.into_iter().next().unwrap_or(Idleness::NotAsked),
+    let window = window.filter(|window| window.mode != WindowMode::Max);
+    let why = window.map(|window| format!("a window keeps {} until {}", window.desired, moment(window.end)));
+    let may_sleep = all.iter().any(|one| *one != Idleness::NotAsked);
+    match why {
+        Some(why) if asleep && may_sleep => Idleness::Wake { by_request: false, why },
+        why => {
+            let other = all.iter().find(|one| !matches!(one, Idleness::Idle(_)));
+            let needed = other.cloned().or_else(|| why.map(Idleness::Needed));
+            needed.or_else(|| all.into_iter().next()).unwrap_or(Idleness::NotAsked)
+        }
     }
 }
 

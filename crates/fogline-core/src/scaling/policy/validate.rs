@@ -227,6 +227,7 @@ fn forecast(check: &mut Check, spec: &PolicySpec) {
 
 fn idle(check: &mut Check, spec: &PolicySpec) {
     check.span("idle.idle_period", spec.idle.idle_period.0, 10..=7 * 86_400, "10 s to 7 days");
+    check.span("idle.pre_wake", spec.idle.pre_wake.0, 0..=3_600, "0 to 1 h");
     count(check, "idle.activation", spec.idle.activation.len());
     for (index, one) in spec.idle.activation.iter().enumerate() {
         check.metric(&format!("idle.activation[{index}].metric"), &one.metric);

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::Context;
+use super::expected::{self, Expected};
 use crate::scaling::policy::Span;
 use crate::scaling::state::PolicyMemory;
 
@@ -24,7 +25,7 @@ pub(crate) enum Idleness {
     Idle(String),
     /// It cannot be said.
     NoData(String),
-    /// It sleeps and is needed: by a request that waits, or by an activation metric.
+    /// It sleeps and is needed: by a request that waits, by an activation metric, or by what is known to come.
     Wake { by_request: bool, why: String },
 }
 
@@ -78,6 +79,11 @@ pub(crate) fn look(context: &Context<'_>, memory: &mut PolicyMemory) -> Idleness
         } else {
             needed.get_or_insert(format!("{} was above {} lately", one.metric, one.activation));
         }
+    }
+    match expected::look(context) {
+        Expected::Soon(why) if asleep => return Idleness::Wake { by_request: false, why },
+        Expected::Soon(why) | Expected::Lately(why) => _ = needed.get_or_insert(why),
+        Expected::Nothing => {}
     }
     match (needed, unknown) {
         (Some(why), _) => Idleness::Needed(why),

@@ -3,6 +3,7 @@
 //! A strategy reads the inputs and its own memory and votes. Must never see another strategy's vote, or set the count.
 
 pub(crate) mod cron;
+mod expected;
 mod forecast;
 pub(crate) mod idle;
 mod load_score;

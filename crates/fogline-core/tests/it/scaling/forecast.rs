@@ -98,3 +98,33 @@ fn a_backtest_shows_what_a_forecast_is_worth() {
         without.time_under_percent
     );
 }
+
+#[test]
+fn a_load_that_is_about_to_come_wakes_and_keeps_awake() {
+    const SLEEPY: &str = "max_replicas: 20\nscale_to_zero: true\nidle: {idle_period: 1m, pre_wake: 2m}\n\
+                          forecast: {metric: request_rate, target: 100, season: 1h}\n";
+    // Nothing in the first half of each hour, and less than one replica carries in the last ten minutes.
+    let load = |minute: u32| match minute % 60 {
+        0..30 => 0.0,
+        30..50 => 900.0,
+        _ => 40.0,
+    };
+    let at = |minute, asks: &dyn Fn(&mut Stage)| {
+        let mut stage = Stage { policies: vec![policy(1, SLEEPY)], ..stage(0, minute, load) };
+        stage.proxy(0, 0);
+        asks(&mut stage);
+        stage.evaluate()
+    };
+    assert_eq!(at(26, &|_| {}).replicas, 0);
+    let woken = at(28, &|_| {});
+    assert_eq!(woken.replicas, 1, "{}", woken.reason);
+    assert!(woken.reason.contains("request_rate is expected to be 900"), "{}", woken.reason);
+    let slow = at(26, &|stage| stage.inputs.start_time = Some(MINUTE * 3));
+    assert_eq!(slow.replicas, 1, "what takes long to start is woken earlier: {}", slow.reason);
+    assert_eq!(at(52, &|_| {}).replicas, 0, "not worth a replica");
+
+    let mut awake = Stage { policies: vec![policy(1, SLEEPY)], ..stage(1, 28, load) };
+    awake.proxy(0, 0);
+    let quiet = awake.run(seconds(120));
+    assert!(quiet.iter().all(|decision| decision.replicas > 0), "{}", quiet[0].reason);
+}

@@ -19,6 +19,7 @@ use super::field::{cut, field_error, list_for_object};
 use super::key::idempotency_key;
 use crate::http::App;
 use crate::http::problem::{ApiError, ApiResult};
+use crate::http::read_on::read_on;
 
 /// How long a caller may take to send a body.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
@@ -97,7 +98,7 @@ fn is_none(bytes: &[u8]) -> bool {
 
 async fn read(request: Request, most: usize) -> ApiResult<(Parts, Bytes)> {
     let too_large = || ApiError::new(ProblemKind::TooLarge, format!("the body is larger than {most} bytes: send less"));
-    let (parts, body) = request.into_parts();
+    let (parts, body) = read_on(request).into_parts();
     if parts.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::new(ProblemKind::UnsupportedMediaType, "the body is compressed: send it as it is"));
     }

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use fogline_api::http::ProblemKind;
@@ -128,11 +128,23 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// For what is served to strangers too: who shows a token must show a valid one.
+impl OptionalFromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Option<Self>> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Some)
+    }
+}
+
 impl FromRequestParts<App> for Admin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> ApiResult<Self> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let caller = <Caller as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         if caller.is_admin() {
             return Ok(Self(caller));
         }

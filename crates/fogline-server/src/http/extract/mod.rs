@@ -1,6 +1,6 @@
 //! What handlers ask of a request before they begin: who, which object, what body, which page.
 //!
-//! Invariant: nothing of a body is read before the caller is known, except at the doors that have no caller yet.
+//! Invariant: nothing of a body is looked at before the caller is known, except at the doors that have no caller yet.
 
 mod body;
 mod caller;

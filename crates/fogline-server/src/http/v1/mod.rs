@@ -6,5 +6,7 @@ pub mod deployments;
 pub mod events;
 pub mod metrics;
 pub mod nodes;
+pub mod proxies;
+pub mod routes;
 pub mod scaling;
 pub mod users;

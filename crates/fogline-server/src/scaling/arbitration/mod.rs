@@ -17,7 +17,7 @@ use fogline_core::command::{Decided, Outcome, Rejection};
 use fogline_core::id::PolicyId;
 use fogline_core::scaling::decision::{Action, Event};
 use fogline_core::scaling::forecast::{Model, NoModel};
-use fogline_core::scaling::inputs::{ReplicaCounts, Run};
+use fogline_core::scaling::inputs::{ProxySignal, ReplicaCounts, Run};
 use fogline_core::scaling::sample::{Point, Reading};
 use fogline_core::scaling::state::{Memory, State};
 use fogline_core::scaling::window::RecommendationWindow;
@@ -85,13 +85,14 @@ pub(super) struct Shown {
     pub(super) readings: BTreeMap<String, Reading>,
     pub(super) forecasts: BTreeMap<PolicyId, Result<Arc<Model>, NoModel>>,
     pub(super) start_time: Option<Duration>,
+    pub(super) proxy: Option<ProxySignal>,
 }
 
 impl Shown {
     /// All that core is told.
     pub(super) fn inputs(self, run: Run, replicas: ReplicaCounts) -> Inputs {
-        let Self { readings, forecasts, start_time } = self;
-        Inputs { run, replicas, readings, forecasts, start_time, ..Inputs::default() }
+        let Self { readings, forecasts, start_time, proxy } = self;
+        Inputs { run, replicas, readings, forecasts, start_time, proxy, ..Inputs::default() }
     }
 }
 

@@ -60,7 +60,7 @@ impl Stage {
         self.now += 1;
         let reading = Reading::value(queue, at(self.now), Source::Push, 30 * SECOND);
         let readings = [("queue".to_owned(), reading)].into();
-        let shown = Shown { readings, forecasts: BTreeMap::new(), start_time: None };
+        let shown = Shown { readings, forecasts: BTreeMap::new(), start_time: None, proxy: None };
         let policies = Arc::clone(&self.view.policies);
         self.arbitration.evaluate(&policies, &self.view, shown, executable, at(self.now))
     }

@@ -60,6 +60,7 @@ fn is_about_an_object(path: &str) -> bool {
 fn is_for_administrators(method: &str, path: &str) -> bool {
     path.starts_with("/api/v1/users")
         || path.starts_with("/api/v1/audit")
+        || path.starts_with("/api/v1/proxies")
         || (path.starts_with("/api/v1/nodes") && method != "GET")
         || path.starts_with("/proxy/scaling/policies")
 }
@@ -231,6 +232,7 @@ async fn a_user_is_no_administrator_and_sees_nothing_of_others() {
         "/api/deployment/list",
         "/api/v1/deployments?name=secret-of-alice",
         "/api/v1/nodes",
+        "/api/v1/routes",
         "/api/v1/scaling/policies",
         "/api/v1/scaling/policies?name=policy-of-alice",
         "/api/v1/scaling/history",

@@ -7,4 +7,5 @@ mod away;
 pub mod cluster;
 mod copies;
 mod handover;
+mod refused;
 mod roles;

@@ -9,4 +9,4 @@ mod restart;
 mod sources;
 mod stranger;
 mod together;
-mod world;
+pub mod world;

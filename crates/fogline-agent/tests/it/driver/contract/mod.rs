@@ -43,6 +43,7 @@ all![
     one_that_starts_without_end_is_held,
     usage_is_measured,
     output_is_kept_over_runs_and_tailed,
+    a_line_that_comes_in_pieces_stays_whole_and_in_its_place,
     a_follower_goes_on_over_a_restart_and_ends_with_the_replica,
     a_program_that_is_not_there_is_told,
     many_starts_leave_nothing_behind,
@@ -276,6 +277,40 @@ async fn output_is_kept_over_runs_and_tailed(mut rig: Rig) {
     assert_eq!(rig.tail(&order, 10_000).await, all);
     let unknown = rig.order(&[]).replica_id;
     assert!(matches!(rig.driver().logs(unknown, 10, false).await, Err(LogsError::NoSuchReplica(_))));
+}
+
+async fn a_line_that_comes_in_pieces_stays_whole_and_in_its_place(mut rig: Rig) {
+    // Podman's monitor reads and keeps at most 8 kB at once.
+    let mut order = rig.order(&["--say", "before", "--fill", "10000", "--say", "after", "--exit", "0"]);
+    let long = format!("{}\n", "x".repeat(10_000));
+    let text = format!("before\n{long}after\n");
+    for run in [1, 2] {
+        order.run = run;
+        rig.start(&order).await.expect("it has run");
+        rig.exit(&order).await;
+        // Podman may tell of the end a moment before it has the last words.
+        within(async {
+            while rig.tail(&order, 10_000).await.matches("after\n").count() < run as usize {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+    let cases = [(0, String::new()), (1, "after\n".to_owned()), (2, format!("{long}after\n")), (3, text.clone())];
+    let more = [(4, format!("after\n{text}")), (6, text.repeat(2)), (10_000, text.repeat(2))];
+    for (lines, expected) in cases.into_iter().chain(more) {
+        assert!(rig.tail(&order, lines).await == expected, "the last {lines} lines");
+    }
+    let mut stream = within(rig.driver().logs(order.replica_id, 2, true)).await.expect("output");
+    let mut said = String::new();
+    while said.len() <= long.len() {
+        let chunk = within(stream.next()).await.expect("more output").expect("read");
+        said.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(said.starts_with(&long), "a follower begins where it was told to");
+    drop(stream);
+    rig.forget(&[&order]).await;
+    assert!(rig.tail(&order, 10_000).await == text.repeat(2), "what is kept is what was said");
 }
 
 async fn a_follower_goes_on_over_a_restart_and_ends_with_the_replica(mut rig: Rig) {

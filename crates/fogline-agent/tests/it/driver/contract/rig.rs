@@ -187,6 +187,7 @@ impl Rig {
                 host_port: None,
                 container: (!is_process).then(ContainerSpec::default),
                 health: None,
+                warm_up: None,
                 grace_s: 10,
                 drain_timeout_s: 30,
             }),

@@ -6,6 +6,7 @@ mod images;
 mod lost_answers;
 mod mounts;
 mod ports;
+mod reading;
 
 use std::future::Future;
 

@@ -14,8 +14,6 @@ use crate::http::extract::{Caller, PathId};
 use crate::http::problem::{ApiError, ApiResult};
 use crate::http::problem_docs::ReadProblems;
 
-/// The name under which latencies are recorded.
-pub(super) const AVERAGE_LATENCY_MS: &str = "average_latency_ms";
 /// The name under which scores are recorded.
 pub(super) const LOAD_SCORE: &str = "load_score";
 
@@ -40,8 +38,13 @@ pub async fn handler(
 /// What is fresh; nothing where nothing is.
 fn snapshot(readings: &BTreeMap<String, Reading>, rate: f64, now: Timestamp) -> Option<LoadMetricsResponse> {
     let fresh = |metric: &str| readings.get(metric).and_then(|reading| reading.fresh(now));
-    let names =
-        [builtin::CPU_PERCENT, builtin::MEMORY_PERCENT, builtin::REQUEST_RATE, builtin::ERROR_RATE, AVERAGE_LATENCY_MS];
+    let names = [
+        builtin::CPU_PERCENT,
+        builtin::MEMORY_PERCENT,
+        builtin::REQUEST_RATE,
+        builtin::ERROR_RATE,
+        builtin::AVERAGE_LATENCY_MS,
+    ];
     let points = names.map(fresh);
     let recorded_at = points.iter().flatten().map(|point: &Point| point.at).max()?;
     let [cpu, memory, requests, errors, latency] = points.map(|point| point.map(|point| point.value));

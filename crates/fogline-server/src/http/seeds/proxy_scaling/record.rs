@@ -6,7 +6,7 @@ use fogline_core::scaling::LoadScore;
 use fogline_core::scaling::sample::builtin;
 use fogline_core::spec::FieldError;
 
-use super::latest::{AVERAGE_LATENCY_MS, LOAD_SCORE};
+use super::latest::LOAD_SCORE;
 use crate::http::answer::Changed;
 use crate::http::app::App;
 use crate::http::extract::{Body, Caller, PathId};
@@ -43,7 +43,7 @@ pub async fn handler(
         (builtin::MEMORY_PERCENT, load.memory_percent),
         (builtin::REQUEST_RATE, load.request_rate),
         (builtin::ERROR_RATE, load.error_rate),
-        (AVERAGE_LATENCY_MS, load.average_latency_ms),
+        (builtin::AVERAGE_LATENCY_MS, load.average_latency_ms),
         (LOAD_SCORE, score),
     ];
     let batch = samples.map(|(metric, value)| PushedSample {

@@ -15,7 +15,7 @@ use fogline_store::DecisionCount;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::latest::{AVERAGE_LATENCY_MS, LOAD_SCORE};
+use super::latest::LOAD_SCORE;
 use crate::http::app::{App, Http};
 use crate::http::extract::{Caller, Params, PathId};
 use crate::http::problem::{ApiError, ApiResult};
@@ -99,7 +99,7 @@ async fn figures(
         builtin::MEMORY_PERCENT,
         builtin::REQUEST_RATE,
         builtin::ERROR_RATE,
-        AVERAGE_LATENCY_MS,
+        builtin::AVERAGE_LATENCY_MS,
         LOAD_SCORE,
     ] {
         let key = SeriesKey { target: target.to_string(), metric: metric.to_owned() };
@@ -114,7 +114,7 @@ async fn figures(
         (builtin::CPU_PERCENT, "cpuPercent"),
         (builtin::MEMORY_PERCENT, "memoryPercent"),
         (builtin::REQUEST_RATE, "requestRate"),
-        (AVERAGE_LATENCY_MS, "averageLatencyMs"),
+        (builtin::AVERAGE_LATENCY_MS, "averageLatencyMs"),
         (builtin::ERROR_RATE, "errorRate"),
         (LOAD_SCORE, "loadScore"),
     ];

@@ -16,6 +16,7 @@ pub mod replicas;
 pub mod scale;
 pub mod start;
 pub mod stop;
+pub mod traffic;
 
 use fogline_api::http::OperationResponse;
 use fogline_core::command::{Command, IdempotencyKey};

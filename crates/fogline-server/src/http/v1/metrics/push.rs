@@ -156,6 +156,9 @@ fn is_amount(metric: &str) -> bool {
         builtin::REQUEST_RATE,
         builtin::ERROR_RATE,
         builtin::CONCURRENCY,
+        builtin::AVERAGE_LATENCY_MS,
+        builtin::LATENCY_P95_MS,
+        builtin::LATENCY_P99_MS,
     ];
     amounts.contains(&metric)
 }

@@ -1,8 +1,8 @@
 //! Which server is called next, and when.
 //!
-//! Invariant: no server is called twice without a pause, except where one names another as the leader, and that at most
-//! [`HOPS`] times. Pauses are random within a doubling bound, so that a thousand agents that lose their server do not
-//! come back at once. Tests: below.
+//! Decides without a clock and without randomness: both are arguments. Invariant: no server is called twice without a pause, except where one names another as the leader, and that at most
+//! [`HOPS`] times. Pauses are random within a doubling bound, so that a thousand that lose their server do not come
+//! back at once. Tests: below.
 
 /// Bound of the first pause.
 const FIRST_BOUND_US: u64 = 500_000;
@@ -12,12 +12,12 @@ const LONGEST_BOUND_US: u64 = 5_000_000;
 const SHORTEST_US: u64 = 50_000;
 /// Being attached for so long makes the next pause a first one again.
 const STABLE_AFTER_US: u64 = 5_000_000;
-/// How often in a row a server may send the agent to another one without a pause.
+/// How often in a row a server may send a caller to another one without a pause.
 const HOPS: u32 = 3;
 
 /// Where to call.
 #[derive(Clone, Debug)]
-pub(super) struct Redial {
+pub struct Redial {
     servers: Vec<String>,
     next: usize,
     failures: u32,
@@ -26,6 +26,8 @@ pub(super) struct Redial {
 }
 
 impl Redial {
+    /// One that begins with the first of `servers`, each `address:port`.
+    #[must_use]
     pub const fn new(servers: Vec<String>) -> Self {
         Self { servers, next: 0, failures: 0, hops: 0, leader: None }
     }

@@ -1,38 +1,37 @@
-//! What one agent is told, at the last moment before it goes out.
+//! What one agent or proxy is told, at the last moment before it goes out.
 //!
 //! A session may be stopped between deciding what to say and saying it: its process frozen, its machine asleep. Invariant:
 //! nothing leaves here for a term whose mandate does not hold at that moment. What is then still in the buffers of the
-//! connection the agent refuses, once it has heard of a newer epoch. Tests: below.
+//! connection an agent refuses, once it has heard of a newer epoch. Tests: below.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use fogline_api::protocol::ServerMessage;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::leadership::Mandate;
 
-/// For which term a session speaks: none until its agent was let in.
-pub(super) type Right = Arc<OnceLock<Arc<Mandate>>>;
+/// For which term a session speaks: none until its other end was let in.
+pub(crate) type Right = Arc<OnceLock<Arc<Mandate>>>;
 
-/// The stream to one agent.
-pub(crate) struct Speech {
-    messages: mpsc::Receiver<Result<ServerMessage, Status>>,
+/// The stream to one of them.
+pub(crate) struct Speech<M> {
+    messages: mpsc::Receiver<Result<M, Status>>,
     right: Right,
     over: bool,
 }
 
-impl Speech {
-    pub(super) const fn new(messages: mpsc::Receiver<Result<ServerMessage, Status>>, right: Right) -> Self {
+impl<M> Speech<M> {
+    pub(super) const fn new(messages: mpsc::Receiver<Result<M, Status>>, right: Right) -> Self {
         Self { messages, right, over: false }
     }
 }
 
-impl Stream for Speech {
-    type Item = Result<ServerMessage, Status>;
+impl<M> Stream for Speech<M> {
+    type Item = Result<M, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.over {
@@ -49,7 +48,7 @@ impl Stream for Speech {
 }
 
 /// How a session ends with its term.
-pub(super) fn stepped_down() -> Status {
+pub(crate) fn stepped_down() -> Status {
     Status::unavailable("this server does not lead any more: call again, and be told who does")
 }
 
@@ -57,7 +56,7 @@ pub(super) fn stepped_down() -> Status {
 mod tests {
     use std::time::Duration;
 
-    use fogline_api::protocol::FromServer;
+    use fogline_api::protocol::{FromServer, ServerMessage};
     use fogline_core::time::Timestamp;
     use futures_util::StreamExt;
 
@@ -71,7 +70,7 @@ mod tests {
         let right = Right::default();
         let (say, messages) = mpsc::channel(4);
         let mut speech = Speech::new(messages, Arc::clone(&right));
-        let word = |number| Ok((&FromServer::Acknowledge { number }).into());
+        let word = |number| Ok(ServerMessage::from(&FromServer::Acknowledge { number }));
         for number in 1..=4 {
             say.send(word(number)).await.expect("room");
         }

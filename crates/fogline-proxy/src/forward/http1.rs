@@ -1,0 +1,150 @@
+//! Connections to replicas that speak HTTP/1.1.
+//!
+//! A connection has no task of its own: whoever sends a request on it drives it, and so does the body of the answer. That
+//! spares two wake-ups a request. Invariant: a connection is given back to the pool only when it stands between two
+//! requests; in all other cases it is closed. Tests: `tests/it/front/retries.rs`.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::upload::{Outgoing, Upload};
+use crate::serve::Worker;
+use crate::service::Upstream;
+
+/// Heads of answers, all headers together.
+const HEAD_BYTES: usize = 256 << 10;
+
+/// A connection to a replica.
+pub(crate) struct Http1 {
+    sender: SendRequest<Outgoing>,
+    connection: Connection<TokioIo<TcpStream>, Outgoing>,
+    ended: bool,
+    timer: Pin<Box<Sleep>>,
+    /// When it was put into the pool.
+    pub idle_us: u64,
+}
+
+/// Why there is no answer.
+pub(super) enum Failure {
+    /// Not a byte was sent: here is the request.
+    NotSent(Box<Request<Outgoing>>),
+    /// The connection ended before the head of the answer came.
+    Broke,
+    /// The head of the answer did not come in time.
+    TimedOut,
+}
+
+impl Http1 {
+    /// A new connection.
+    pub async fn over(stream: TcpStream) -> hyper::Result<Self> {
+        let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream));
+        let (sender, connection) = handshake.await?;
+        Ok(Self { sender, connection, ended: false, timer: Box::pin(sleep_until(Instant::now())), idle_us: 0 })
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended {
+            self.ended = self.connection.poll_without_shutdown(cx).is_ready();
+        }
+    }
+
+    /// Whether it stands between two requests and is open, as far as is known.
+    pub fn is_usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+/// A connection in use. Dropping it gives it back, if it can be used again.
+pub(crate) struct Lease {
+    connection: Option<Box<Http1>>,
+    upstream: Arc<Upstream>,
+    worker: Rc<Worker>,
+    /// Whether it has been used before.
+    pub reused: bool,
+}
+
+impl Lease {
+    pub fn new(connection: Box<Http1>, upstream: Arc<Upstream>, worker: Rc<Worker>, reused: bool) -> Self {
+        Self { connection: Some(connection), upstream, worker, reused }
+    }
+
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection {
+            connection.drive(cx);
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer: for `patience`, or as long again after the last of its body.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+        patience: Duration,
+        upload: Option<&Upload>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let Some(http1) = self.connection.as_deref_mut() else { return Err(Failure::NotSent(Box::new(request))) };
+        let mut answer = pin!(http1.sender.try_send_request(request));
+        http1.timer.as_mut().reset(Instant::now() + patience);
+        let mut uploaded = 0;
+        let answer = poll_fn(|cx| {
+            if !http1.ended {
+                http1.ended = http1.connection.poll_without_shutdown(cx).is_ready();
+            }
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Some(answer));
+            }
+            while http1.timer.as_mut().poll(cx).is_ready() {
+                let bytes = upload.map_or(0, |upload| upload.bytes.get());
+                if bytes == uploaded {
+                    return Poll::Ready(None);
+                }
+                // It is still being told what is asked of it.
+                uploaded = bytes;
+                http1.timer.as_mut().reset(Instant::now() + patience);
+            }
+            Poll::Pending
+        });
+        match answer.await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(mut error)) => match error.take_message() {
+                Some(request) => Err(Failure::NotSent(Box::new(request))),
+                None => Err(Failure::Broke),
+            },
+            None => Err(Failure::TimedOut),
+        }
+    }
+
+    /// The bare stream and what was read of it too far, once the replica has agreed to speak something else.
+    pub(super) async fn into_stream(mut self) -> Option<(TcpStream, Bytes)> {
+        let mut http1 = self.connection.take()?;
+        poll_fn(|cx| {
+            http1.drive(cx);
+            if http1.ended { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        let parts = http1.connection.into_parts();
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take()
+            && connection.is_usable()
+        {
+            self.worker.pool().put(&self.upstream, connection, self.worker.now_us(), self.worker.most_idle);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The one way to a replica, for requests and for connections: at once where a replica has a slot and nobody waits, else
+//! in turn. Tests: `tests/it/front/holding.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::refusal::Refusal;
+use crate::service::{Permit, Service, Ticket};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// How many bytes are kept while it waits.
+    pub bytes: u64,
+    /// Keys of the replicas that have just failed it.
+    pub tried: &'a [u64],
+}
+
+impl Service {
+    /// Leave to send this request to a replica. Dropping the future leaves the line.
+    ///
+    /// # Errors
+    /// When it may not wait, or has waited too long: with why.
+    pub async fn admit(self: &Arc<Self>, ticket: &mut Ticket, ask: Ask<'_>) -> Result<Permit, Refusal> {
+        if let Some(permit) = self.admit_at_once(ticket.counted(), ask.tried) {
+            return Ok(permit);
+        }
+        let waited = self.wait_in_line(ticket, ask).await;
+        if waited.is_err() {
+            ticket.refused();
+        }
+        waited
+    }
+
+    /// Leave to send this request to another replica than those that have failed it. It has had its turn: it goes by those
+    /// who wait.
+    #[must_use]
+    pub fn admit_another(self: &Arc<Self>, ticket: &Ticket, tried: &[u64]) -> Option<Permit> {
+        self.take_permit(ticket.counted(), tried)
+    }
+
+    pub(crate) fn admit_at_once(self: &Arc<Self>, counted: bool, tried: &[u64]) -> Option<Permit> {
+        // Whoever waits was here first; what is not counted has no place in the line and goes by it.
+        if counted && self.line.waiting() > 0 {
+            return None;
+        }
+        self.take_permit(counted, tried)
+    }
+
+    fn take_permit(self: &Arc<Self>, counted: bool, tried: &[u64]) -> Option<Permit> {
+        let view = self.view();
+        if !view.told.serving {
+            return None;
+        }
+        let upstream = self.take_slot(&view, tried)?;
+        Some(Permit::new(Arc::clone(self), upstream, counted))
+    }
+
+    async fn wait_in_line(self: &Arc<Self>, ticket: &mut Ticket, ask: Ask<'_>) -> Result<Permit, Refusal> {
+        let (since_us, traffic, serving, at_zero) = {
+            let view = self.view();
+            let at_zero = view.ready.is_empty() && self.at_zero.load(Ordering::Relaxed);
+            (self.now_us(), Arc::clone(&view.told.traffic), view.told.serving, at_zero)
+        };
+        if !serving {
+            return Err(self.not_serving());
+        }
+        if !ticket.counted() {
+            return Err(Refusal::new("no replica is ready, and this request wakes none"));
+        }
+        if let Some(refusal) = self.line.refused(since_us) {
+            return Err(refusal);
+        }
+        let joined = self.line.join(self, true, traffic.hold.max_requests);
+        let share = joined.as_ref().and_then(|_| self.budget.take(ask.bytes));
+        self.wake(since_us);
+        let (Some(mut place), Some(_share)) = (joined, share) else {
+            return Err(Refusal::new("too many requests wait for a replica already"));
+        };
+        self.call_for_attention();
+        // A slot may have been given back between the look and the place in the line.
+        self.offer_slots();
+        let waited_us = since_us.saturating_sub(ticket.began_us());
+        let left = Duration::from_secs(traffic.hold.timeout_s.into()).saturating_sub(Duration::from_micros(waited_us));
+        let verdict = tokio::time::timeout(left, &mut place.verdict).await;
+        let verdict = match verdict {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) | Err(_) => Err(self.waited_too_long(traffic.hold.timeout_s)),
+        };
+        if verdict.is_ok() && at_zero {
+            ticket.waited_for_a_cold_start(self.now_us().saturating_sub(since_us));
+        }
+        verdict
+    }
+
+    /// Why nothing is sent to it at all.
+    pub(super) fn not_serving(&self) -> Refusal {
+        let view = self.view();
+        let trouble = view.told.trouble.as_deref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        Refusal::new(format!("the deployment does not serve now{trouble}")).after(10)
+    }
+
+    fn waited_too_long(&self, seconds: u32) -> Refusal {
+        let view = self.view();
+        let why = match &view.told.trouble {
+            Some(trouble) => trouble.to_string(),
+            None if view.ready.is_empty() => "none has become ready".to_owned(),
+            None => "all are busy".to_owned(),
+        };
+        Refusal::new(format!("no replica could take the request within {seconds} s: {why}")).after(5)
+    }
+}

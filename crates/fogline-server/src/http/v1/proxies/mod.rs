@@ -1,0 +1,3 @@
+//! `/api/v1/proxies`, for administrators.
+
+pub mod list;

@@ -1,0 +1,3 @@
+//! `/api/v1/routes`: everybody sees their own, administrators all.
+
+pub mod list;
