@@ -1,6 +1,6 @@
 //! One deployment's requests: what each session told last, the last seconds of all together, and totals.
 //!
-//! Invariant: at most [`KEPT_SECONDS`] seconds, and of replicas only those that are in the table. Tests: below.
+//! Invariant: at most [`KEPT_SECONDS`] seconds and those under way, and of replicas only those that are in the table. Tests: below.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -14,6 +14,8 @@ use super::second::{BUCKETS, Flow, Second};
 
 /// Seconds that are kept.
 pub(super) const KEPT_SECONDS: usize = 120;
+/// Seconds at the end that are not whole yet, because some proxy has not told of them: they take the place of none that is.
+const UNDER_WAY: usize = 5;
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -243,7 +245,7 @@ impl Series {
                 break;
             }
         }
-        let surplus = self.seconds.len().saturating_sub(KEPT_SECONDS);
+        let surplus = self.seconds.len().saturating_sub(KEPT_SECONDS + UNDER_WAY);
         self.seconds.drain(..surplus);
     }
 

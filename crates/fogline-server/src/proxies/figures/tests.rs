@@ -117,6 +117,22 @@ fn every_second_since_the_last_look_is_a_point() {
 }
 
 #[test]
+fn the_oldest_second_that_is_told_is_what_it_was() {
+    let mut world = World::new();
+    let id = world.service(1).deployment_id;
+    // Proxies tell in the middle of a second, which is not whole then.
+    world.pass(SECOND / 2);
+    world.attach(1);
+    for begun in 1..=200 {
+        world.pass(SECOND);
+        world.figures.heard(1, vec![traffic(id, begun * 10, 0)]);
+    }
+    let told = world.values(id, builtin::REQUEST_RATE, 300);
+    assert_eq!(told.len(), series::KEPT_SECONDS);
+    assert!(told.iter().all(|rate| (rate - 10.0).abs() < 1e-6), "{told:?}");
+}
+
+#[test]
 fn a_report_that_spans_two_seconds_is_shared_and_nothing_is_lost() {
     let mut world = World::new();
     let id = world.service(1).deployment_id;
