@@ -1,32 +1,31 @@
 //! A replica that leaves gets nothing new, keeps what it has, and is let go of when that has ended.
 
-use std::sync::Arc;
-
 use fogline_api::protocol::proxy::RoutesUpdate;
 use fogline_core::spec::TrafficSpec;
 use fogline_core::traffic::UpstreamState;
 use fogline_proxy::Event;
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-use super::stage::{DEADLINE, Replica, Stage, text, until};
+use super::stage::{DEADLINE, Got, Replica, Stage, until};
+
+/// A request that the replica has and has not answered.
+async fn asked(stage: &Stage, replica: &Replica) -> JoinHandle<Got> {
+    let open = stage.get_in_background("/").await;
+    until("the request to arrive", || (replica.requests() == 1).then_some(())).await;
+    open
+}
+
+async fn is_let_go_of(stage: &mut Stage, replica: &Replica) {
+    assert_eq!(tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap(), Some(Event::LetGo));
+    assert_eq!(stage.front.report(false).let_go, [replica.id]);
+}
 
 #[tokio::test]
 async fn a_leaving_replica_finishes_and_is_let_go_of() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
-    let old = Replica::start(1, move |_| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            text("old")
-        }
-    })
-    .await;
+    let (old, gate) = Replica::gated(1, "old").await;
     let new = Replica::saying(2, "new").await;
     let mut stage = Stage::serving(TrafficSpec::default(), &[&old]);
-    let mut client = stage.client().await;
-    let open = tokio::spawn(async move { client.get("/").await });
-    until("the request to arrive", || (old.requests() == 1).then_some(())).await;
+    let open = asked(&stage, &old).await;
     stage.change(|service| {
         service.upstreams = vec![old.as_upstream(UpstreamState::Leaving), new.as_upstream(UpstreamState::Ready)];
     });
@@ -36,8 +35,7 @@ async fn a_leaving_replica_finishes_and_is_let_go_of() {
     assert!(stage.front.report(true).let_go.is_empty(), "something is open with it");
     gate.add_permits(1);
     assert_eq!(open.await.unwrap().body, "old");
-    assert_eq!(tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap(), Some(Event::LetGo));
-    assert_eq!(stage.front.report(false).let_go, [old.id]);
+    is_let_go_of(&mut stage, &old).await;
 }
 
 #[tokio::test]
@@ -53,20 +51,9 @@ async fn a_leaving_replica_without_anything_open_is_let_go_of_at_once() {
 /// A table without it, or without its whole deployment, may come between two that have it.
 #[tokio::test]
 async fn a_replica_that_left_the_table_and_comes_back_is_not_let_go_of_while_something_is_open_with_it() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
-    let replica = Replica::start(1, move |_| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            text("finished")
-        }
-    })
-    .await;
+    let (replica, gate) = Replica::gated(1, "finished").await;
     let mut stage = Stage::serving(TrafficSpec::default(), &[&replica]);
-    let mut client = stage.client().await;
-    let open = tokio::spawn(async move { client.get("/").await });
-    until("the request to arrive", || (replica.requests() == 1).then_some(())).await;
+    let open = asked(&stage, &replica).await;
     let leaves = |stage: &Stage| {
         stage.change(|service| service.upstreams = vec![replica.as_upstream(UpstreamState::Leaving)]);
         assert!(stage.front.report(true).let_go.is_empty(), "something is open with it");
@@ -80,26 +67,15 @@ async fn a_replica_that_left_the_table_and_comes_back_is_not_let_go_of_while_som
     assert_eq!(stage.traffic().open, 1);
     gate.add_permits(1);
     assert_eq!(open.await.unwrap().body, "finished");
-    assert_eq!(tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap(), Some(Event::LetGo));
-    assert_eq!(stage.front.report(false).let_go, [replica.id]);
+    is_let_go_of(&mut stage, &replica).await;
 }
 
 #[tokio::test]
 async fn a_proxy_that_stops_finishes_what_is_open() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
-    let replica = Replica::start(1, move |_| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            text("finished")
-        }
-    })
-    .await;
+    let (replica, gate) = Replica::gated(1, "finished").await;
     let mut stage = Stage::serving(TrafficSpec::default(), &[&replica]);
-    let (mut client, _idle) = (stage.client().await, stage.client().await);
-    let open = tokio::spawn(async move { client.get("/").await });
-    until("the request to arrive", || (replica.requests() == 1).then_some(())).await;
+    let _idle = stage.client().await;
+    let open = asked(&stage, &replica).await;
     stage.shutdown.cancel();
     gate.add_permits(1);
     let got = open.await.unwrap();
@@ -111,20 +87,9 @@ async fn a_proxy_that_stops_finishes_what_is_open() {
 /// A deployment whose routes were taken away, or that is deleted, is told of until its replicas have gone.
 #[tokio::test]
 async fn a_deployment_without_routes_is_given_nothing_and_its_replicas_are_let_go_of() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
-    let replica = Replica::start(1, move |_| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            text("finished")
-        }
-    })
-    .await;
+    let (replica, gate) = Replica::gated(1, "finished").await;
     let mut stage = Stage::serving(TrafficSpec::default(), &[&replica]);
-    let mut client = stage.client().await;
-    let open = tokio::spawn(async move { client.get("/").await });
-    until("the request to arrive", || (replica.requests() == 1).then_some(())).await;
+    let open = asked(&stage, &replica).await;
     stage.change(|service| {
         service.routes = [].into();
         (service.serving, service.upstreams) = (false, vec![replica.as_upstream(UpstreamState::Leaving)]);
@@ -133,6 +98,5 @@ async fn a_deployment_without_routes_is_given_nothing_and_its_replicas_are_let_g
     assert!(stage.front.report(true).let_go.is_empty(), "something is open with it");
     gate.add_permits(1);
     assert_eq!(open.await.unwrap().body, "finished");
-    assert_eq!(tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap(), Some(Event::LetGo));
-    assert_eq!(stage.front.report(false).let_go, [replica.id]);
+    is_let_go_of(&mut stage, &replica).await;
 }

@@ -8,9 +8,8 @@ use fogline_api::protocol::proxy::RoutesUpdate;
 use fogline_core::spec::{HealthCheck, HealthSpec, HoldSpec, PlaceholderSpec, TrafficSpec};
 use fogline_core::traffic::UpstreamState;
 use fogline_proxy::{Event, FrontLimits};
-use tokio::sync::Semaphore;
 
-use super::stage::{DEADLINE, Got, Replica, Stage, request, text};
+use super::stage::{DEADLINE, Replica, Stage, request, text};
 
 fn asleep(traffic: TrafficSpec) -> Stage {
     let stage = Stage::new(traffic);
@@ -20,11 +19,6 @@ fn asleep(traffic: TrafficSpec) -> Stage {
 
 fn hold(timeout_s: u32) -> TrafficSpec {
     TrafficSpec { hold: HoldSpec { timeout_s, ..HoldSpec::default() }, ..TrafficSpec::default() }
-}
-
-async fn get_in_background(stage: &Stage, path: String) -> tokio::task::JoinHandle<Got> {
-    let mut client = stage.client().await;
-    tokio::spawn(async move { client.get(&path).await })
 }
 
 #[tokio::test]
@@ -39,7 +33,7 @@ async fn requests_for_a_sleeping_deployment_wake_it_once_and_go_on_in_order() {
     let mut stage = asleep(TrafficSpec { max_open_per_replica: 1, ..TrafficSpec::default() });
     let mut waiting = Vec::new();
     for number in 0..10 {
-        waiting.push(get_in_background(&stage, format!("/{number}")).await);
+        waiting.push(stage.get_in_background(format!("/{number}")).await);
         stage.held(number + 1).await;
     }
     let event = tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap().unwrap();
@@ -61,7 +55,7 @@ async fn requests_for_a_sleeping_deployment_wake_it_once_and_go_on_in_order() {
 async fn a_starting_replica_is_asked_directly_while_requests_wait() {
     let replica = Replica::saying(1, "up").await;
     let stage = asleep(TrafficSpec::default());
-    let got = get_in_background(&stage, "/".to_owned()).await;
+    let got = stage.get_in_background("/").await;
     stage.held(1).await;
     let health = HealthSpec { check: HealthCheck::Http, path: "/ready".to_owned(), ..HealthSpec::default() };
     stage.change(|service| {
@@ -86,7 +80,7 @@ async fn who_has_waited_too_long_is_told_why() {
 #[tokio::test]
 async fn a_refused_wake_up_is_told_at_once_and_to_those_who_come_soon_after() {
     let stage = asleep(TrafficSpec::default());
-    let got = get_in_background(&stage, "/".to_owned()).await;
+    let got = stage.get_in_background("/").await;
     stage.held(1).await;
     let id = stage.service.lock().unwrap().deployment_id;
     stage.front.wake_refused(id, "there is no room", Duration::from_secs(30));
@@ -99,7 +93,7 @@ async fn a_refused_wake_up_is_told_at_once_and_to_those_who_come_soon_after() {
 #[tokio::test]
 async fn a_refusal_that_names_no_time_counts_for_as_long_as_wake_ups_are_apart() {
     let mut stage = asleep(TrafficSpec::default());
-    let got = get_in_background(&stage, "/".to_owned()).await;
+    let got = stage.get_in_background("/").await;
     stage.held(1).await;
     assert!(matches!(stage.events.recv().await, Some(Event::Wake { .. })));
     let id = stage.service.lock().unwrap().deployment_id;
@@ -117,7 +111,7 @@ async fn no_more_wait_than_may_for_a_service_or_for_a_user() {
     let of_user = Stage::with_limits(TrafficSpec::default(), limits);
     of_user.change(|service| service.asleep = true);
     for stage in [of_service, of_user] {
-        let _first = get_in_background(&stage, "/".to_owned()).await;
+        let _first = stage.get_in_background("/").await;
         stage.held(1).await;
         let second = stage.get("/").await;
         assert_eq!(second.status, 503);
@@ -128,7 +122,7 @@ async fn no_more_wait_than_may_for_a_service_or_for_a_user() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_the_line() {
     let stage = asleep(TrafficSpec::default());
-    let first = get_in_background(&stage, "/gone".to_owned()).await;
+    let first = stage.get_in_background("/gone").await;
     stage.held(1).await;
     first.abort();
     stage.held(0).await;
@@ -140,20 +134,11 @@ async fn a_client_that_goes_away_leaves_the_line() {
 
 #[tokio::test]
 async fn more_than_a_replica_takes_at_a_time_wait_for_it() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
-    let replica = Replica::start(1, move |_| {
-        let gate = Arc::clone(&opened);
-        async move {
-            gate.acquire().await.unwrap().forget();
-            text("done")
-        }
-    })
-    .await;
+    let (replica, gate) = Replica::gated(1, "done").await;
     let stage = Stage::serving(TrafficSpec { max_open_per_replica: 2, ..TrafficSpec::default() }, &[&replica]);
     let mut all = Vec::new();
     for _ in 0..5 {
-        all.push(get_in_background(&stage, "/".to_owned()).await);
+        all.push(stage.get_in_background("/").await);
     }
     stage.held(3).await;
     assert_eq!((stage.traffic().open, replica.requests.load(Ordering::SeqCst) <= 2), (2, true));
@@ -202,7 +187,7 @@ async fn only_what_waits_for_the_first_replica_after_zero_waits_for_a_cold_start
     let replica = Replica::saying(1, "up").await;
     stage.ready(&[&replica]);
     stage.change(|service| service.upstreams.clear());
-    let got = get_in_background(&stage, "/".to_owned()).await;
+    let got = stage.get_in_background("/").await;
     stage.held(1).await;
     stage.ready(&[&replica]);
     assert_eq!(got.await.unwrap().body, "up");

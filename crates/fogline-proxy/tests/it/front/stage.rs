@@ -21,7 +21,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Far more than anything here takes.
@@ -105,6 +106,20 @@ impl Replica {
     /// One that answers with this text.
     pub async fn saying(seed: u64, word: &'static str) -> Self {
         Self::start(seed, move |_| async move { text(word) }).await
+    }
+
+    /// One that answers with this text, one request for each permit of the gate.
+    pub async fn gated(seed: u64, word: &'static str) -> (Self, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = Arc::clone(&gate);
+        let replica = Self::start(seed, move |_| {
+            let gate = Arc::clone(&opened);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                text(word)
+            }
+        });
+        (replica.await, gate)
     }
 
     pub fn as_upstream(&self, state: UpstreamState) -> Upstream {
@@ -201,6 +216,12 @@ impl Stage {
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Got {
         self.client().await.send(request).await
+    }
+
+    /// One GET that is waited for later.
+    pub async fn get_in_background(&self, path: impl Into<String>) -> JoinHandle<Got> {
+        let (mut client, path) = (self.client().await, path.into());
+        tokio::spawn(async move { client.get(&path).await })
     }
 }
 
