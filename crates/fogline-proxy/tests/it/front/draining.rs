@@ -16,7 +16,8 @@ async fn asked(stage: &Stage, replica: &Replica) -> JoinHandle<Got> {
 }
 
 async fn is_let_go_of(stage: &mut Stage, replica: &Replica) {
-    assert_eq!(tokio::time::timeout(DEADLINE, stage.events.recv()).await.unwrap(), Some(Event::LetGo));
+    let event = tokio::time::timeout(DEADLINE, stage.events.recv()).await;
+    assert_eq!(event.expect("an event"), Some(Event::LetGo));
     assert_eq!(stage.front.report(false).let_go, [replica.id]);
 }
 

@@ -115,7 +115,7 @@ impl Replica {
         let replica = Self::start(seed, move |_| {
             let gate = Arc::clone(&opened);
             async move {
-                gate.acquire().await.unwrap().forget();
+                gate.acquire().await.expect("it is not closed").forget();
                 text(word)
             }
         });
