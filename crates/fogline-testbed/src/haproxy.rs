@@ -24,7 +24,7 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// One that passes requests on to these, to whoever has the fewest open.
+    /// One that passes requests on to these, to whoever has the fewest open, and tells them of the client what Fogline would.
     ///
     /// # Panics
     /// When it does not start; with the end of its log.
@@ -55,6 +55,9 @@ impl Haproxy {
         let text = format!(
             "global\n  nbthread 1\n  maxconn 8192\ndefaults\n  mode http\n  option forwardfor\n  http-reuse always\n  \
              timeout connect 5s\n  timeout client 60s\n  timeout server 60s\nfrontend in\n  bind {}\n  \
+             http-request set-header X-Real-IP %[src]\n  http-request set-header X-Forwarded-Proto http\n  \
+             http-request set-header X-Forwarded-Host %[req.hdr(host)]\n  \
+             http-request set-header Forwarded for=%[src];proto=http;host=\\\"%[req.hdr(host)]\\\"\n  \
              default_backend behind\nbackend behind\n  balance leastconn\n{servers}",
             self.seat.address()
         );

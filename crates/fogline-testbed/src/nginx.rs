@@ -35,7 +35,8 @@ impl Nginx {
         Self::start("", &format!("default_type text/plain; location / {{ return 200 '{text}'; }}"))
     }
 
-    /// One that passes requests on to these, with at most `kept` idle connections.
+    /// One that passes requests on to these, with at most `kept` idle connections, and tells them of the client what Fogline
+    /// would.
     ///
     /// # Panics
     /// When it does not start; with the end of its log.
@@ -48,7 +49,10 @@ impl Nginx {
         let upstream =
             format!("upstream behind {{ least_conn; {servers} keepalive {kept}; keepalive_requests 1000000; }}");
         let location = "location / { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection ''; \
-                        proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; }";
+                        proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; \
+                        proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; \
+                        proxy_set_header X-Forwarded-Host $http_host; \
+                        proxy_set_header Forwarded 'for=$remote_addr;proto=$scheme;host=\"$http_host\"'; }";
         Self::start(&upstream, location)
     }
 

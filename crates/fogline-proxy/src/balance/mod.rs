@@ -28,9 +28,9 @@ struct Pick<'a> {
 
 impl Service {
     /// Takes a slot of the replica that is to get the next request; nothing where none has one.
-    pub(crate) fn take_slot(&self, view: &View, tried: &[u64]) -> Option<Arc<Upstream>> {
+    pub(crate) fn take_slot(&self, view: &View, tried: &[u64], now_us: u64) -> Option<Arc<Upstream>> {
         let most_open = view.told.traffic.max_open_per_replica;
-        let mut pick = Pick { view, now_us: self.now_us(), most_open, tried, spare: false };
+        let mut pick = Pick { view, now_us, most_open, tried, spare: false };
         if let Some(picked) = pick.of_two().or_else(|| pick.of_all()) {
             return Some(Arc::clone(picked));
         }

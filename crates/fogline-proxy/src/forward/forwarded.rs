@@ -62,6 +62,7 @@ impl Client {
             }
         }
         let proto = HeaderValue::from_static(if self.tls { "https" } else { "http" });
+        headers.reserve(5);
         if self.trusted {
             let real = self.address(headers, trusted);
             let before = joined(headers, &FOR);

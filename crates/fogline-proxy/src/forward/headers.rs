@@ -8,16 +8,6 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::forwarded;
 
-const BETWEEN_NEIGHBOURS: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// No header that anybody means: replicas that hand headers on as variables of the environment take it for theirs.
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 
@@ -32,8 +22,13 @@ pub(super) struct Asked {
 
 /// Takes away what was meant for this proxy alone.
 pub(super) fn take_from_request(headers: &mut HeaderMap) -> Asked {
-    let listed = listed(headers);
+    // The proxy answers Expect itself, as soon as a replica is there to take the body.
+    let is_ours = |name: &HeaderName| is_for_a_neighbour(name) || *name == header::EXPECT || *name == PROXY;
     let mut asked = Asked::default();
+    if !headers.keys().any(is_ours) {
+        return asked;
+    }
+    let listed = listed(headers);
     if listed.as_ref().is_some_and(|names| names.contains(&header::UPGRADE)) {
         // Never to HTTP/2: the two ends would talk past the proxy, which no longer sees requests.
         let wanted = headers.get(header::UPGRADE).cloned();
@@ -43,18 +38,14 @@ pub(super) fn take_from_request(headers: &mut HeaderMap) -> Asked {
         });
     }
     asked.trailers = headers.get(header::TE).is_some_and(|te| mentions(te, "trailers"));
-    take(headers, listed);
-    headers.remove(HTTP2_SETTINGS);
-    headers.remove(PROXY);
-    // The proxy answers it itself, as soon as a replica is there to take the body.
-    headers.remove(header::EXPECT);
+    take(headers, listed, is_ours);
     asked
 }
 
 /// Of several lines of cookies, as HTTP/2 has them, one: HTTP/1.1 knows no other (RFC 9113, 8.2.3).
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(header::COOKIE).iter();
-    if lines.next().is_none() || lines.next().is_none() {
+    // Most often nothing at all is said twice.
+    if headers.len() == headers.keys_len() || headers.get_all(header::COOKIE).iter().nth(1).is_none() {
         return;
     }
     let lines: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
@@ -65,21 +56,19 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
 
 /// Takes away what was meant for this proxy alone.
 pub(super) fn take_from_answer(headers: &mut HeaderMap) {
-    let listed = listed(headers);
-    take(headers, listed);
+    if headers.keys().any(is_for_a_neighbour) {
+        let listed = listed(headers);
+        take(headers, listed, is_for_a_neighbour);
+    }
 }
 
 /// Takes away what may not be said at the end that was not said at the beginning: what is between neighbours, what frames
 /// or addresses a message, and who the client is.
 pub(super) fn take_from_trailers(trailers: &mut HeaderMap) {
-    let must_not_say = |name: &HeaderName| {
-        let framing = [header::HOST, header::CONTENT_LENGTH, header::TRAILER, HTTP2_SETTINGS, PROXY];
-        forwarded::is_of_the_family(name) || framing.contains(name) || BETWEEN_NEIGHBOURS.contains(name)
-    };
-    let said: Vec<HeaderName> = trailers.keys().filter(|name| must_not_say(name)).cloned().collect();
-    for name in said {
-        trailers.remove(name);
-    }
+    let framing = [header::HOST, header::CONTENT_LENGTH, header::TRAILER, PROXY];
+    take(trailers, None, |name| {
+        forwarded::is_of_the_family(name) || framing.contains(name) || is_for_a_neighbour(name)
+    });
 }
 
 /// Passes a part of a body on; of trailers, what may be said.
@@ -93,8 +82,24 @@ pub(super) fn passed_on(frame: Frame<Bytes>) -> Frame<Bytes> {
     }
 }
 
-fn take(headers: &mut HeaderMap, listed: Option<Vec<HeaderName>>) {
-    for name in &BETWEEN_NEIGHBOURS {
+/// By its text, which is quicker to tell apart than to look up: every header of every message is asked.
+fn is_for_a_neighbour(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "upgrade"
+            | "te"
+            | "proxy-authorization"
+            | "keep-alive"
+            | "proxy-connection"
+            | "http2-settings"
+    )
+}
+
+fn take(headers: &mut HeaderMap, listed: Option<Vec<HeaderName>>, is_ours: impl Fn(&HeaderName) -> bool) {
+    // One after the other, as there are few of them.
+    while let Some(name) = headers.keys().find(|name| is_ours(name)).cloned() {
         headers.remove(name);
     }
     for name in listed.into_iter().flatten() {

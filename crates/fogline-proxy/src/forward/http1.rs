@@ -4,8 +4,9 @@
 //! spares two wake-ups a request. Invariant: a connection is given back to the pool only when it stands between two
 //! requests; in all other cases it is closed. Tests: `tests/it/front/retries.rs`.
 
+use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,10 +18,9 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::upload::{Outgoing, Upload};
-use crate::serve::Worker;
+use crate::serve::{Bell, Waits, Worker};
 use crate::service::Upstream;
 
 /// Heads of answers, all headers together.
@@ -31,9 +31,17 @@ pub(crate) struct Http1 {
     sender: SendRequest<Outgoing>,
     connection: Connection<TokioIo<TcpStream>, Outgoing>,
     ended: bool,
-    timer: Pin<Box<Sleep>>,
+    patience: Rc<Patience>,
     /// When it was put into the pool.
     pub idle_us: u64,
+}
+
+/// Until when an answer is waited for.
+#[derive(Default)]
+struct Patience {
+    /// 0 where none is waited for.
+    ends_us: Cell<u64>,
+    bell: Bell,
 }
 
 /// Why there is no answer.
@@ -47,11 +55,13 @@ pub(super) enum Failure {
 }
 
 impl Http1 {
-    /// A new connection.
-    pub async fn over(stream: TcpStream) -> hyper::Result<Self> {
+    /// A new connection of this worker's.
+    pub async fn over(stream: TcpStream, worker: &Worker) -> hyper::Result<Self> {
         let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await?;
-        Ok(Self { sender, connection, ended: false, timer: Box::pin(sleep_until(Instant::now())), idle_us: 0 })
+        let patience = Rc::default();
+        worker.rounds.add(&patience);
+        Ok(Self { sender, connection, ended: false, patience, idle_us: 0 })
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -60,10 +70,38 @@ impl Http1 {
         }
     }
 
-    /// Whether it stands between two requests and is open, as far as is known.
+    /// Whether it stands between two requests and is open, as far as can be known.
     pub fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
+    }
+
+    /// Whether it stands between two requests. It may have been closed meanwhile.
+    fn is_free(&mut self) -> bool {
+        !self.ended && self.sender.is_ready() || self.is_usable()
+    }
+}
+
+impl Patience {
+    fn begins(&self, now_us: u64, patience: Duration) {
+        let patience_us = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
+        self.ends_us.set(now_us.saturating_add(patience_us));
+        self.bell.hush();
+    }
+
+    fn over(&self) {
+        self.ends_us.set(0);
+    }
+}
+
+impl Waits for Patience {
+    fn is_due(&self, now_us: u64) -> bool {
+        let ends_us = self.ends_us.get();
+        ends_us != 0 && now_us >= ends_us
+    }
+
+    fn bell(&self) -> &Bell {
+        &self.bell
     }
 }
 
@@ -96,7 +134,7 @@ impl Lease {
     ) -> Result<Response<Incoming>, Failure> {
         let Some(http1) = self.connection.as_deref_mut() else { return Err(Failure::NotSent(Box::new(request))) };
         let mut answer = pin!(http1.sender.try_send_request(request));
-        http1.timer.as_mut().reset(Instant::now() + patience);
+        http1.patience.begins(self.worker.coarse_us(), patience);
         let mut uploaded = 0;
         let answer = poll_fn(|cx| {
             if !http1.ended {
@@ -105,18 +143,20 @@ impl Lease {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
-            while http1.timer.as_mut().poll(cx).is_ready() {
+            if http1.patience.bell.was_rung(cx) {
                 let bytes = upload.map_or(0, |upload| upload.bytes.get());
                 if bytes == uploaded {
                     return Poll::Ready(None);
                 }
                 // It is still being told what is asked of it.
                 uploaded = bytes;
-                http1.timer.as_mut().reset(Instant::now() + patience);
+                http1.patience.begins(self.worker.coarse_us(), patience);
             }
             Poll::Pending
         });
-        match answer.await {
+        let answer = answer.await;
+        http1.patience.over();
+        match answer {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(mut error)) => match error.take_message() {
                 Some(request) => Err(Failure::NotSent(Box::new(request))),
@@ -142,7 +182,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.is_usable()
+            && connection.is_free()
         {
             self.worker.pool().put(&self.upstream, connection, self.worker.now_us(), self.worker.most_idle);
         }

@@ -106,7 +106,7 @@ impl Worker {
             return Ok(Lease::new(connection, Arc::clone(upstream), Rc::clone(self), true));
         }
         let stream = connect(upstream).await?;
-        let connection = Http1::over(stream).await.map_err(io::Error::other)?;
+        let connection = Http1::over(stream, self).await.map_err(io::Error::other)?;
         Ok(Lease::new(Box::new(connection), Arc::clone(upstream), Rc::clone(self), false))
     }
 

@@ -20,16 +20,15 @@ pub(super) fn host_of(request: &Request<Incoming>) -> Result<HeaderValue, Wrong>
         return Err((StatusCode::METHOD_NOT_ALLOWED, "this is no proxy that connections are tunnelled through"));
     }
     let headers = request.headers();
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let plain = encodings.next().is_none_or(|first| first.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-    if !plain || encodings.next().is_some() {
+    let once = |name| (headers.len() == headers.keys_len()) || headers.get_all(name).iter().nth(1).is_none();
+    let plain = |encoding: &HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if !headers.get(header::TRANSFER_ENCODING).is_none_or(plain) || !once(header::TRANSFER_ENCODING) {
         return Err((BAD, "Transfer-Encoding may only be chunked, and said once"));
     }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let (host, another) = (hosts.next(), hosts.next());
-    if another.is_some() {
+    if !once(header::HOST) {
         return Err((BAD, "the request names more than one host"));
     }
+    let host = headers.get(header::HOST);
     let authority = request.uri().authority();
     match (host, authority) {
         (Some(host), None) if !host.is_empty() => Ok(host.clone()),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::refusal::Refusal;
-use crate::service::{Permit, Service, Ticket};
+use crate::service::{Permit, Service, Ticket, View};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,8 +53,13 @@ impl Service {
         if !view.told.serving {
             return None;
         }
-        let upstream = self.take_slot(&view, tried)?;
-        Some(Permit::new(Arc::clone(self), upstream, counted))
+        self.permit_of(&view, counted, tried)
+    }
+
+    pub(super) fn permit_of(self: &Arc<Self>, view: &View, counted: bool, tried: &[u64]) -> Option<Permit> {
+        let now_us = self.now_us();
+        let upstream = self.take_slot(view, tried, now_us)?;
+        Some(Permit::new(Arc::clone(self), upstream, counted, now_us))
     }
 
     async fn wait_in_line(self: &Arc<Self>, ticket: &mut Ticket, ask: Ask<'_>) -> Result<Permit, Refusal> {

@@ -119,12 +119,7 @@ impl Service {
         let mut queue = self.line.lock();
         while let Some(first) = queue.waiters.front() {
             let counted = first.counted;
-            let Some(permit) = left.take().or_else(|| {
-                let upstream = self.take_slot(&view, &[])?;
-                Some(Permit::new(Arc::clone(self), upstream, counted))
-            }) else {
-                break;
-            };
+            let Some(permit) = left.take().or_else(|| self.permit_of(&view, counted, &[])) else { break };
             if let Some(waiter) = queue.waiters.pop_front()
                 && let Err(Ok(unused)) = waiter.told.send(Ok(permit))
             {

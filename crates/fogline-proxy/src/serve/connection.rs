@@ -18,19 +18,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
 use super::door::{Entered, Entrance};
 use super::io::{Verdict, Watch, Watched};
 use super::link::Link;
+use super::rounds::Waits;
 use super::worker::{Local, Worker};
 use crate::forward::{self, Client};
 
 /// Of a head, all of it.
 const HEAD_BYTES: usize = 64 << 10;
-const MOST_HEADERS: usize = 100;
 const MOST_STREAMS: u32 = 128;
 /// Streams that a client resets before they are answered, at a time: what a rapid reset makes.
 const MOST_RESETS: usize = 64;
@@ -93,16 +92,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch = Watch::new(worker.door.front.clock().clone(), worker.door.patience);
-    let shutdown = worker.shutdown.clone();
     let io = TokioIo::new(Watched::new(stream, begun, Arc::clone(&watch)));
-    let link = Rc::new(Link::new(worker, client, watch, multiplexed, entered));
+    let link = Link::new(worker, client, watch, multiplexed, entered);
     let service = service_fn(|request| {
         let link = Rc::clone(&link);
         async move { Ok::<_, Infallible>(forward::handle(link, request).await) }
     });
     if multiplexed {
         let mut connection = pin!(http2_settings().serve_connection(io, service));
-        let ended = until_it_ends(&link, &shutdown, |cx, end| {
+        let ended = until_it_ends(&link, |cx, end| {
             if end {
                 connection.as_mut().graceful_shutdown();
             }
@@ -111,7 +109,7 @@ where
         ended.await;
     } else {
         let mut connection = pin!(http1_settings().serve_connection(io, service).with_upgrades());
-        let ended = until_it_ends(&link, &shutdown, |cx, end| {
+        let ended = until_it_ends(&link, |cx, end| {
             if end {
                 connection.as_mut().graceful_shutdown();
             }
@@ -122,25 +120,14 @@ where
 }
 
 /// Drives a connection until it ends, by itself, by the order to stop, or because its client takes too long.
-async fn until_it_ends(
-    link: &Link,
-    shutdown: &CancellationToken,
-    mut drive: impl FnMut(&mut Context<'_>, bool) -> Poll<()>,
-) {
-    let look_every = link.door().patience.head / 4;
-    let mut look = pin!(tokio::time::sleep(look_every));
-    let mut stopped = pin!(shutdown.cancelled());
+async fn until_it_ends(link: &Link, mut drive: impl FnMut(&mut Context<'_>, bool) -> Poll<()>) {
     let mut ending = false;
     poll_fn(|cx| {
-        let mut end = !ending && stopped.as_mut().poll(cx).is_ready();
-        while look.as_mut().poll(cx).is_ready() {
-            match link.verdict() {
-                Verdict::Lost => return Poll::Ready(()),
-                Verdict::Rested => end |= !ending,
-                Verdict::Fine => {}
-            }
-            look.as_mut().reset(Instant::now() + look_every);
+        let verdict = if link.bell().was_rung(cx) { link.verdict() } else { Verdict::Fine };
+        if verdict == Verdict::Lost {
+            return Poll::Ready(());
         }
+        let end = verdict == Verdict::Rested && !ending;
         ending |= end;
         drive(cx, end)
     })
@@ -149,8 +136,9 @@ async fn until_it_ends(
 
 fn http1_settings() -> http1::Builder {
     let mut settings = http1::Builder::new();
-    // Its own timer for heads would be set anew for every request; `io.rs` keeps watch instead.
-    settings.max_buf_size(HEAD_BYTES).max_headers(MOST_HEADERS).header_read_timeout(None).half_close(false);
+    // Of headers it takes 100 and no more, unasked; told so, it would clear the room for them for every request. Its own
+    // timer for heads would be set anew for every request too; `io.rs` keeps watch instead.
+    settings.max_buf_size(HEAD_BYTES).header_read_timeout(None).half_close(false);
     settings
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Watch {
 pub(super) enum Verdict {
     /// Nothing.
     Fine,
-    /// It rests for too long, or some of it is not taken: it may end in good order.
+    /// It rests for too long, some of it is not taken, or the proxy stops: it may end in good order.
     Rested,
     /// It takes too long in the middle of something.
     Lost,
@@ -60,7 +60,7 @@ impl Watch {
     /// The last request in hand has ended.
     pub fn rests(&self) {
         self.head_us.store(0, Relaxed);
-        self.resting_us.store(self.clock.now_us(), Relaxed);
+        self.resting_us.store(self.clock.coarse_us().max(1), Relaxed);
     }
 
     /// Whether the client takes too long. `multiplexed` connections speak between requests, so only rest counts.
@@ -89,7 +89,7 @@ impl Watch {
 
     fn read(&self) {
         if self.open.load(Relaxed) == 0 && self.head_us.load(Relaxed) == 0 {
-            self.head_us.store(self.clock.now_us().max(1), Relaxed);
+            self.head_us.store(self.clock.coarse_us().max(1), Relaxed);
         }
     }
 

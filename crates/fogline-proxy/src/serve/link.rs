@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::door::{Door, Entered};
 use super::io::{Verdict, Watch};
+use super::rounds::{Bell, Waits};
 use super::worker::Worker;
 use crate::forward::Client;
 
@@ -22,6 +23,7 @@ pub(crate) struct Link {
     most_blocked_us: Cell<u64>,
     /// The answers that are on their way, where there may be several.
     answers: RefCell<Vec<Rc<Waiting>>>,
+    bell: Bell,
     /// Its place among all connections: as long as anything of it lives, what it has gone over to as well.
     _entered: Entered,
 }
@@ -51,9 +53,13 @@ impl Link {
         watch: Arc<Watch>,
         multiplexed: bool,
         entered: Entered,
-    ) -> Self {
+    ) -> Rc<Self> {
         let most_blocked_us = Cell::new(micros(worker.door.patience.rest));
-        Self { worker, client, watch, multiplexed, most_blocked_us, answers: RefCell::default(), _entered: entered }
+        let (answers, bell) = (RefCell::default(), Bell::default());
+        let link =
+            Rc::new(Self { worker, client, watch, multiplexed, most_blocked_us, answers, bell, _entered: entered });
+        link.worker.rounds.add(&link);
+        link
     }
 
     /// Whether it carries several requests at a time.
@@ -85,8 +91,15 @@ impl Link {
         Some(Taken { link: Rc::clone(self), waiting })
     }
 
-    /// Whether the client takes too long.
+    /// Whether it is to end: by the order to stop, or because the client takes too long.
     pub(super) fn verdict(&self) -> Verdict {
+        match self.taken() {
+            Verdict::Fine if self.worker.shutdown.is_cancelled() => Verdict::Rested,
+            verdict => verdict,
+        }
+    }
+
+    fn taken(&self) -> Verdict {
         let answers = self.answers.borrow();
         let (now_us, open) = (self.worker.now_us(), self.watch.open.load(Relaxed) as usize);
         let blocked = answers.iter().filter(|answer| answer.is_blocked(now_us)).count();
@@ -97,6 +110,16 @@ impl Link {
         // A stream that is blocked altogether is so for all of its answers.
         let most_blocked_us = answers.iter().map(|answer| answer.most_us).max();
         self.watch.verdict(self.multiplexed, most_blocked_us.unwrap_or(self.most_blocked_us.get()))
+    }
+}
+
+impl Waits for Link {
+    fn is_due(&self, _now_us: u64) -> bool {
+        self.verdict() != Verdict::Fine
+    }
+
+    fn bell(&self) -> &Bell {
+        &self.bell
     }
 }
 

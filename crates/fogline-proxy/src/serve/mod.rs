@@ -7,6 +7,7 @@ mod connection;
 mod door;
 mod io;
 mod link;
+mod rounds;
 mod worker;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use worker::Workers;
 
 pub(crate) use connection::WINDOW_BYTES;
 pub(crate) use link::{InHand, Link, Taken};
+pub(crate) use rounds::{Bell, Waits};
 pub(crate) use worker::{Local, Worker};
 
 /// How long open requests may take to finish once the proxy is told to stop.

@@ -9,13 +9,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use tokio::task::LocalSet;
+use tokio::runtime::{self, LocalOptions};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::GRACE;
 use super::connection;
 use super::door::{Door, Entrance, Listener};
+use super::rounds::{self, Rounds};
 use crate::forward::Pool;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -32,12 +33,17 @@ pub(crate) struct Worker {
     pub connections: TaskTracker,
     /// Idle connections to replicas that it may keep.
     pub most_idle: usize,
+    pub rounds: Rounds,
     pool: RefCell<Pool>,
 }
 
 impl Worker {
     pub fn now_us(&self) -> u64 {
         self.door.front.clock().now_us()
+    }
+
+    pub fn coarse_us(&self) -> u64 {
+        self.door.front.clock().coarse_us()
     }
 
     /// Must not be held over anything that waits.
@@ -83,11 +89,27 @@ impl Workers {
             }
             let (door, shutdown) = (Arc::clone(door), shutdown.clone());
             let most_idle = (door.most_connections() / count).max(LEAST_IDLE);
-            let worker =
-                move || Worker { door, shutdown, connections: TaskTracker::new(), most_idle, pool: RefCell::default() };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let worker = move || Worker {
+                door,
+                shutdown,
+                connections: TaskTracker::new(),
+                most_idle,
+                rounds: Rounds::default(),
+                pool: RefCell::default(),
+            };
+            // A runtime stays on the thread that makes it, so that is where it may fail.
+            let (tell, told) = std::sync::mpsc::channel();
             let thread = std::thread::Builder::new().name(format!("proxy-{number}"));
-            workers.push(thread.spawn(move || LocalSet::new().block_on(&runtime, work(worker(), own)))?);
+            workers.push(thread.spawn(move || {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+                let (runtime, made) =
+                    runtime.map_or_else(|error| (None, Err(error)), |runtime| (Some(runtime), Ok(())));
+                let _ = tell.send(made);
+                if let Some(runtime) = runtime {
+                    runtime.block_on(work(worker(), own));
+                }
+            })?);
+            told.recv().map_err(io::Error::other)??;
         }
         Ok(Self(workers))
     }
@@ -107,16 +129,23 @@ async fn work(worker: Worker, listeners: Vec<(TcpListener, Entrance)>) {
     for (socket, entrance) in listeners {
         tokio::task::spawn_local(take(Rc::clone(&worker), socket, entrance));
     }
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
-    while !worker.shutdown.is_cancelled() {
-        tokio::select! {
-            _ = sweep.tick() => worker.pool().sweep(worker.now_us()),
-            () = worker.shutdown.cancelled() => {}
-        }
-    }
+    tokio::task::spawn_local(look_around(Rc::clone(&worker)));
+    worker.shutdown.cancelled().await;
+    worker.rounds.look(worker.now_us());
     worker.connections.close();
     // What is not finished by then is cut: the caller has been told how long it takes at most.
     let _ = tokio::time::timeout(GRACE, worker.connections.wait()).await;
+}
+
+async fn look_around(worker: Rc<Worker>) {
+    let mut rounds = tokio::time::interval(rounds::EVERY.min(worker.door.patience.head / 4));
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => worker.rounds.look(worker.now_us()),
+            _ = sweep.tick() => worker.pool().sweep(worker.now_us()),
+        }
+    }
 }
 
 async fn take(worker: Rc<Worker>, socket: TcpListener, entrance: Entrance) {

@@ -21,12 +21,11 @@ pub struct Permit {
 
 impl Permit {
     /// For a slot that has been taken.
-    pub(crate) fn new(service: Arc<Service>, upstream: Arc<Upstream>, counted: bool) -> Self {
+    pub(crate) fn new(service: Arc<Service>, upstream: Arc<Upstream>, counted: bool, began_us: u64) -> Self {
         if counted {
             service.tally.open.fetch_add(1, Ordering::Relaxed);
             upstream.load.open.fetch_add(1, Ordering::Relaxed);
         }
-        let began_us = service.now_us();
         Self { service, upstream, counted, began_us, failed: false }
     }
 
