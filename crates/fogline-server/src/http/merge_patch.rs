@@ -17,13 +17,10 @@ use super::problem::{ApiError, ApiResult};
 pub(super) fn applied<T: Serialize + DeserializeOwned>(whole: &T, patch: Map<String, Value>) -> ApiResult<T> {
     let mut whole = serde_json::to_value(whole).map_err(|error| ApiError::internal("a spec as JSON", &error))?;
     merge(&mut whole, Value::Object(patch));
-    if let Some(error) = list_for_object(&whole) {
-        return Err(ApiError::fields(ProblemKind::InvalidRequest, vec![error]));
-    }
-    serde_path_to_error::deserialize(&whole).map_err(|error| {
-        let path = error.path().to_string();
-        ApiError::fields(ProblemKind::InvalidRequest, vec![field_error(&path, &error.inner().to_string())])
-    })
+    let wrong = |error| ApiError::fields(ProblemKind::InvalidRequest, vec![error]);
+    let read = serde_path_to_error::deserialize(&whole)
+        .map_err(|error| wrong(field_error(&error.path().to_string(), &error.inner().to_string())))?;
+    list_for_object(&whole, &read).map_or(Ok(read), |error| Err(wrong(error)))
 }
 
 fn merge(target: &mut Value, patch: Value) {

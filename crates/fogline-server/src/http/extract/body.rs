@@ -13,6 +13,7 @@ use bytes::Bytes;
 use fogline_api::http::ProblemKind;
 use fogline_core::command::IdempotencyKey;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::field::{cut, field_error, list_for_object};
@@ -51,7 +52,7 @@ pub struct NoBody {
 #[derive(Debug)]
 pub struct OpenBody<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: Serialize + DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
@@ -72,7 +73,7 @@ impl FromRequest<App> for NoBody {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for OptionalBody<T> {
+impl<T: Serialize + DeserializeOwned> FromRequest<App> for OptionalBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
@@ -81,7 +82,7 @@ impl<T: DeserializeOwned> FromRequest<App> for OptionalBody<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for OpenBody<T> {
+impl<T: Serialize + DeserializeOwned> FromRequest<App> for OpenBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &App) -> ApiResult<Self> {
@@ -114,7 +115,7 @@ async fn read(request: Request, most: usize) -> ApiResult<(Parts, Bytes)> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
+fn parse<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     let text = bytes.trim_ascii();
     if text.is_empty() {
         return Err(ApiError::new(ProblemKind::NotJson, "the body is empty, and a JSON object is needed"));
@@ -131,7 +132,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     json.end().map_err(|error| refusal(".", &error))?;
     if text.contains(&b'[')
         && let Ok(shape) = serde_json::from_slice::<serde_json::Value>(text)
-        && let Some(error) = list_for_object(&shape)
+        && let Some(error) = list_for_object(&shape, &value)
     {
         return Err(ApiError::fields(ProblemKind::InvalidRequest, vec![error]));
     }
@@ -156,7 +157,7 @@ mod tests {
     use fogline_api::http::ScaleRequest;
     use fogline_core::spec::DeploymentSpec;
 
-    fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> (String, Vec<String>) {
+    fn refused<T: Serialize + DeserializeOwned + std::fmt::Debug>(body: &str) -> (String, Vec<String>) {
         let error = parse::<T>(body.as_bytes()).expect_err(body);
         let problem = error.problem();
         assert_eq!(problem.status, 400, "{problem:?}");
@@ -210,6 +211,7 @@ mod tests {
             (r#"{"name":"a","resources":[1,512,0,10]}"#.to_owned(), "resources"),
             (with(r#""port":80,"health":["tcp"]"#), "health"),
             (with(r#""placement":["required"]"#), "placement"),
+            (with(r#""port":80,"traffic":{"hold":[1]}"#), "traffic.hold"),
             (with(r#""placement":{"constraints":[["a","exists"]]}"#), "placement.constraints[0]"),
             (with(r#""placement":{"constraints":[{"label":"a","op":"like"}]}"#), "placement.constraints[0].op"),
         ] {
@@ -219,5 +221,13 @@ mod tests {
                 "{body}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_is_taken_where_one_belongs() {
+        let body = r#"{"name":"a","resources":{"cpu":1,"memory":512},
+            "placement":{"constraints":[{"label":"region","op":"in","values":["eu-west"]}]}}"#;
+        let spec = parse::<DeploymentSpec>(body.as_bytes()).expect("a constraint with its values");
+        assert_eq!(spec.placement.constraints.len(), 1);
     }
 }

@@ -1,6 +1,8 @@
 //! Turns what serde says of a body into the field at fault, what is wrong with it, and what would be accepted.
 
 use fogline_core::spec::FieldError;
+use serde::Serialize;
+use serde_json::Value;
 
 /// Errors quote values, and values may be as large as a body.
 const MOST_CHARS: usize = 300;
@@ -31,41 +33,25 @@ pub(crate) fn field_error(path: &str, error: &str) -> FieldError {
     }
 }
 
-/// Fields of any body that are objects, wherever in it they stand.
-const OBJECTS: [&str; 14] = [
-    "resources",
-    "health",
-    "placement",
-    "idle",
-    "load_score",
-    "tolerance",
-    "scale_up",
-    "scale_down",
-    "max_change",
-    "fallback",
-    "forecast",
-    "policy",
-    "recorded",
-    "values",
-];
-
-/// Serde takes a list for a struct, value by value in the order of the fields. Nobody means that: names the first field
-/// of a body that is a list where an object belongs. No list of ours holds lists.
-pub(crate) fn list_for_object(body: &serde_json::Value) -> Option<FieldError> {
-    fn find(at: &str, value: &serde_json::Value) -> Option<String> {
-        match value {
-            serde_json::Value::Object(fields) => fields.iter().find_map(|(name, inner)| {
+/// Serde takes a list for a struct, value by value in the order of the fields. Nobody means that: names the first field that
+/// was sent as a list and read as an object.
+pub(crate) fn list_for_object(sent: &Value, read: &impl Serialize) -> Option<FieldError> {
+    fn find(at: &str, sent: &Value, read: &Value) -> Option<String> {
+        match (sent, read) {
+            (Value::Array(_), Value::Object(_)) => Some(at.to_owned()),
+            (Value::Object(sent), Value::Object(read)) => sent.iter().find_map(|(name, inner)| {
                 let at = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-                if inner.is_array() && OBJECTS.contains(&name.as_str()) { Some(at) } else { find(&at, inner) }
+                find(&at, inner, read.get(name)?)
             }),
-            serde_json::Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
-                let at = format!("{at}[{index}]");
-                if item.is_array() { Some(at) } else { find(&at, item) }
-            }),
+            (Value::Array(sent), Value::Array(read)) => {
+                let mut pairs = sent.iter().zip(read).enumerate();
+                pairs.find_map(|(index, (sent, read))| find(&format!("{at}[{index}]"), sent, read))
+            }
             _ => None,
         }
     }
-    find("", body).map(|field| FieldError::new(cut(&field), "is a list", "an object"))
+    let read = serde_json::to_value(read).ok()?;
+    find("", sent, &read).map(|field| FieldError::new(cut(&field), "is a list", "an object"))
 }
 
 /// `text` is what axum says of a query string: the parameter, a colon, and what serde says.
