@@ -6,3 +6,4 @@ pub mod attach;
 pub mod client;
 pub mod http;
 pub mod protocol;
+pub mod readiness;

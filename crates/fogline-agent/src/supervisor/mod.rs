@@ -33,6 +33,7 @@ pub use crashes::{CRASH_LOOP, Crashes, FIRST_PAUSE_US, LONGEST_PAUSE_US, PAUSE_F
 pub use event::{Input, Output, ProbeOrder, WarmUpOrder};
 pub use memo::{End, Memo};
 pub use readiness::ProbeTarget;
+pub(crate) use replica::endpoint;
 
 /// So many starts are under way at once: more would only slow each other down.
 const STARTS_AT_ONCE: usize = 16;

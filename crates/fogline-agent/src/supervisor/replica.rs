@@ -239,6 +239,6 @@ impl Replica {
 }
 
 /// `address:port`, with brackets where the address is one of IPv6.
-fn endpoint(address: &str, port: u16) -> String {
+pub(crate) fn endpoint(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
