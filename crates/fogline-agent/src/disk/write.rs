@@ -18,7 +18,12 @@ pub(crate) enum Flush {
 pub(crate) fn replace(path: &Path, content: &[u8], flush: Flush) -> io::Result<()> {
     let beside = path.with_extension("tmp");
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        // One that an earlier, killed program left may have other rights.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;
         if flush == Flush::Yes {
             file.sync_all()?;
