@@ -50,7 +50,7 @@ soak: deps ## all tests, and those that take minutes: twenty seeds of the crash 
 	$(CARGO) test --locked --package fogline --package fogline-agent --package fogline-proxy --package fogline-sim --tests --no-fail-fast -- --ignored
 
 bench: deps ## the benchmarks, which print their figures
-	$(CARGO) bench --locked --workspace --bench '*'
+	$(CARGO) bench --locked --profile dist --workspace --bench '*'
 
 lint: deps ## formatting, clippy, licences, purity, tidiness
 	$(CARGO) fmt --all -- --check

@@ -3,7 +3,7 @@
 //!
 //! Requests per second and core are requests by the processor time that the proxy's own process used: wrk and the backends
 //! share the machine. Latency is what the proxy adds to asking a backend directly, at half of what it can do.
-//! `cargo bench -p fogline-proxy --bench front_door`.
+//! `cargo bench --profile dist -p fogline-proxy --bench front_door`.
 
 mod parts;
 

@@ -5,12 +5,13 @@
 //! `cargo bench -p fogline --bench load_step`.
 
 mod parts;
+#[path = "parts/scaled.rs"]
+mod scaled;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fogline_testbed::{Load, LoadPlan, port, service_program};
-use parts::{Parts, soon};
+use parts::soon;
+use scaled::Scaled;
 use tokio::time::Instant;
 
 const STEPS: usize = 5;
@@ -32,39 +33,13 @@ fn main() {
 
 /// One step, on a server and an agent of its own, so that none is faster for what the one before has left.
 async fn step() -> Duration {
-    let door = port::spare();
-    let parts = Parts::start(&["--proxy-listen", &door.to_string()]).await;
-    let client = &parts.client;
-    let spec = serde_json::json!({
-        "name": "measured", "runtime": "process", "command": [service_program()], "replicas": 1, "port": 8080,
-        "resources": {"cpu": 0.5, "memory": 512, "storage": 1}, "routes": [{"host": "measured.test"}],
-    });
-    let id = client.deploy(&serde_json::from_value(spec).expect("a spec")).await.expect("fits").deployment_id;
-    let policy = serde_json::json!({
-        "name": "measured", "target_type": "deployment", "target_id": "measured", "min_replicas": 1, "max_replicas": 12,
-        "targets": [{"metric": "request_rate", "target": 50}],
-    });
-    client.create_policy(&serde_json::from_value(policy).expect("a policy")).await.expect("it may");
-    let ready = async || {
-        let replicas = client.replicas(id, false).await.expect("an answer");
-        let ready = replicas.into_iter().filter(|replica| replica.ready);
-        ready.filter_map(|replica| replica.endpoint).collect::<BTreeSet<String>>()
-    };
-    soon("a replica", async || (!ready().await.is_empty()).then_some(())).await;
-    let plan = |rate| LoadPlan {
-        to: door,
-        host: "measured.test".to_owned(),
-        path: "/".to_owned(),
-        connections: 20,
-        rate: Some(rate),
-        websockets: 0,
-    };
-    let before = Load::start(&plan(BEFORE));
+    let service = Scaled::start().await;
+    let before = service.load(BEFORE);
     tokio::time::sleep(SETTLE).await;
-    let known = ready().await;
+    let known = service.ready().await;
     let began = Instant::now();
-    let after = Load::start(&plan(AFTER));
-    soon("a replica more", async || ready().await.difference(&known).next().map(|_| ())).await;
+    let after = service.load(AFTER);
+    soon("a replica more", async || service.ready().await.difference(&known).next().map(|_| ())).await;
     let took = began.elapsed();
     for load in [before, after] {
         let report = load.stop();

@@ -79,7 +79,7 @@ fn spec() -> DeploymentSpec {
         "runtime": "process",
         "command": [program, "serve"],
         "replicas": 1,
-        "resources": { "cpu": 0.5, "memory": 64, "storage": 1 },
+        "resources": { "cpu": 0.5, "memory": 512, "storage": 1 },
         "port": 8080,
     }))
     .expect("a spec")

@@ -16,6 +16,7 @@ mod env;
 mod exit;
 mod front_door;
 mod logging;
+mod memory;
 mod output;
 mod progress;
 mod refusal;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == "shim") {
         return shim(arguments.collect());
     }
+    memory::give_back_large_blocks();
     let environment = Environment::read();
     let cli = Cli::parse();
     match run(cli, &environment) {

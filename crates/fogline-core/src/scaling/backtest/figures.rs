@@ -45,7 +45,10 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(moments: &[Moment], changes: &[ChangeRecord], price: Option<f64>) -> Self {
+    /// Of a run: what was at each of its moments, the soonest first, and when the count was changed. `price` is a replica's an
+    /// hour.
+    #[must_use]
+    pub fn of(moments: &[Moment], changes: &[ChangeRecord], price: Option<f64>) -> Self {
         let (mut under, mut over, mut time_under, mut time_over) = (0.0, 0.0, 0.0, 0.0);
         let (mut unstable, mut replica_hours, mut total) = (0.0, 0.0, 0.0);
         let mut before: Option<Moment> = None;
