@@ -10,7 +10,7 @@ use fogline_api::attach::{self, Token};
 
 use crate::access_log::AccessLogTarget;
 use crate::forward::Network;
-use crate::limits::{FrontLimits, Patience};
+use crate::limits::Patience;
 
 /// What a proxy is told when it is started.
 #[derive(Clone, Debug)]
@@ -34,8 +34,6 @@ pub struct ProxyConfig {
     pub workers: usize,
     /// Proxies in front of this one, whose word on where a client is counts.
     pub trusted_proxies: Vec<Network>,
-    /// What may wait.
-    pub limits: FrontLimits,
     /// How long clients may take.
     pub patience: Patience,
     /// Where ended requests are told; nowhere when nothing is said.
@@ -73,7 +71,6 @@ impl ProxyConfig {
             data_dir,
             workers: 0,
             trusted_proxies: Vec::new(),
-            limits: FrontLimits::default(),
             patience: Patience::default(),
             access_log: None,
             max_connections: MAX_CONNECTIONS,

@@ -120,6 +120,11 @@ impl Front {
         });
     }
 
+    /// Whether anybody has told a table yet: it may say that there is nothing.
+    pub(crate) fn has_table(&self) -> bool {
+        self.table.load().told
+    }
+
     /// The server does not wake this deployment: those who wait are told why.
     pub fn wake_refused(&self, deployment_id: DeploymentId, reason: &str, retry_after: Duration) {
         if let Some(service) = self.table.load().services.get(&deployment_id) {
@@ -137,8 +142,10 @@ impl Front {
             report.let_go.extend(service.let_go());
             let traffic = service.traffic();
             // How long it has been quiet changes always, and says nothing that the one who was told could not add up.
-            let same =
-                told.get(id).is_some_and(|last| ServiceTraffic { quiet: traffic.quiet, ..last.clone() } == traffic);
+            let same = told.get_mut(id).is_some_and(|last| {
+                last.quiet = traffic.quiet;
+                *last == traffic
+            });
             if all || !same {
                 told.insert(*id, traffic.clone());
                 report.services.push(traffic);
@@ -177,8 +184,8 @@ impl Front {
 
     /// The clock that everything here goes by.
     #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.shared.clock
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
     }
 
     pub(crate) fn table(&self) -> arc_swap::Guard<Arc<Table>> {

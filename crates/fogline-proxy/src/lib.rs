@@ -23,13 +23,11 @@ mod service;
 mod tcp;
 mod tls;
 
-pub use access_log::{AccessLog, AccessLogTarget, Entry as AccessLogEntry};
+pub use access_log::{AccessLog, AccessLogTarget};
 pub use clock::Clock;
 pub use config::ProxyConfig;
 pub use forward::Network;
 pub use front::{Event, Front};
-pub use hold::{Ask, Refusal};
 pub use limits::{FrontLimits, Patience};
-pub use run::{ProxyError, Running, run, start};
-pub use serve::{Door, Entrance, GRACE, Listener, Workers};
-pub use service::{Permit, Service, Ticket, Upstream};
+pub use run::{ProxyError, Running, start};
+pub use serve::{Door, Entrance, Listener, Workers};

@@ -22,8 +22,8 @@ impl Default for FrontLimits {
 /// How long clients may take before their connections are ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// For the head of a request, from its first byte, and for the first byte of a connection. Looked at four times in this
-    /// time, so that it may become a quarter longer.
+    /// For the head of a request, from its first byte, and for the first byte of a connection. Looked at four times a second,
+    /// or four times in this time where that is more often: by so much it may become longer.
     pub head: Duration,
     /// Between two requests.
     pub rest: Duration,

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::ProxyConfig;
 use crate::control::{Control, ControlConfig};
 use crate::front::Front;
+use crate::limits::FrontLimits;
 use crate::serve::{Door, Entrance, GRACE, Listener, Workers};
 use crate::tcp::TcpPorts;
 use crate::tls::{self, Tls};
@@ -69,14 +70,6 @@ pub struct Running {
     shutdown: CancellationToken,
 }
 
-/// Runs a proxy until `shutdown`, and after that for as long as open requests take, at most [`GRACE`].
-///
-/// # Errors
-/// When it cannot start. Once it runs, it goes on whatever happens to servers and replicas.
-pub async fn run(config: ProxyConfig, shutdown: CancellationToken) -> Result<(), ProxyError> {
-    start(config, shutdown).await?.wait().await
-}
-
 /// Starts a proxy; it takes requests when this returns.
 ///
 /// # Errors
@@ -87,8 +80,9 @@ pub async fn start(config: ProxyConfig, shutdown: CancellationToken) -> Result<R
     let (https_sockets, https) = bind(&config.https)?;
     prepare(&config.data_dir).map_err(|source| ProxyError::Dir { dir: config.data_dir.clone(), source })?;
     let clock = Clock::system();
-    let (log, writer) = open_log(&config, &clock)?;
-    let (front, events) = Front::new(config.limits.clone(), clock.clone());
+    let log = config.access_log.as_ref().map(|target| AccessLog::open(target, clock));
+    let (log, writer) = log.transpose().map_err(ProxyError::Part)?.unzip();
+    let (front, events) = Front::new(FrontLimits::default(), clock);
     let most_connections = within_file_limit(config.max_connections, getrlimit(Resource::Nofile).current);
     let door = Door::new(Arc::clone(&front), config.trusted_proxies.clone(), log, most_connections, config.patience);
     let addresses: BTreeSet<IpAddr> = http.iter().chain(&https).map(SocketAddr::ip).collect();
@@ -128,10 +122,7 @@ pub async fn start(config: ProxyConfig, shutdown: CancellationToken) -> Result<R
 
 impl Running {
     /// Waits until it has ended, after what was open when it was told to end.
-    ///
-    /// # Errors
-    /// Never at present: what has started goes on.
-    pub async fn wait(self) -> Result<(), ProxyError> {
+    pub async fn wait(self) {
         let Self { workers, door, connections, cut, control, log, shutdown, .. } = self;
         // Workers end only when told to: it is the order that is waited for.
         let workers = tokio::task::spawn_blocking(move || workers.wait());
@@ -149,7 +140,6 @@ impl Running {
         if let Some(log) = log {
             let _ = tokio::task::spawn_blocking(move || log.wait()).await;
         }
-        Ok(())
     }
 }
 
@@ -178,15 +168,6 @@ fn within_file_limit(most_connections: usize, most_files: Option<u64>) -> usize 
 /// Keys are kept there: it is nobody else's to read.
 fn prepare(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn open_log(
-    config: &ProxyConfig,
-    clock: &Clock,
-) -> Result<(Option<AccessLog>, Option<access_log::Writer>), ProxyError> {
-    let Some(target) = &config.access_log else { return Ok((None, None)) };
-    let (log, writer) = AccessLog::open(target, clock.clone()).map_err(ProxyError::Part)?;
-    Ok((Some(log), Some(writer)))
 }
 
 fn control_config(config: &ProxyConfig, http: &[SocketAddr], https: &[SocketAddr]) -> ControlConfig {

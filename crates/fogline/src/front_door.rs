@@ -41,11 +41,8 @@ impl FrontDoor {
     }
 
     /// Waits until it has ended, after what was open when it was told to end.
-    ///
-    /// # Errors
-    /// What ended it.
-    pub async fn wait(self) -> Outcome {
-        self.running.wait().await.map_err(failure)
+    pub async fn wait(self) {
+        self.running.wait().await;
     }
 }
 

@@ -9,6 +9,8 @@ use fogline_core::id::ReplicaId;
 use fogline_core::time::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::clock::micros;
+
 /// The longest text of a client's that is logged, in bytes; what is longer is cut.
 const LONGEST_TEXT: usize = 1_024;
 
@@ -57,9 +59,7 @@ pub struct Entry {
 
 fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     // Whole microseconds: more digits say nothing.
-    serializer.serialize_f64(
-        Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).as_secs_f64() * 1e3,
-    )
+    serializer.serialize_f64(Duration::from_micros(micros(*duration)).as_secs_f64() * 1e3)
 }
 
 /// As much of a client's text as is logged.

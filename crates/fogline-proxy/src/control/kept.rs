@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::session::Seen;
 use super::table::Table;
+use crate::clock::micros;
 use crate::disk;
 
 const FILE: &str = "routes";
@@ -124,10 +125,9 @@ impl Keeper {
         Self { path: data_dir.join(FILE), due_us: None, writing: None, written: true, touched_us: 0 }
     }
 
-    /// The table is another.
-    pub fn touch(&mut self, now_us: u64) {
-        let after_us = u64::try_from(WRITE_AFTER.as_micros()).unwrap_or(u64::MAX);
-        self.due_us.get_or_insert(now_us.saturating_add(after_us));
+    /// What is to be kept is another.
+    pub fn changed(&mut self, now_us: u64) {
+        self.due_us.get_or_insert(now_us.saturating_add(micros(WRITE_AFTER)));
     }
 
     /// When there is something to write; nothing while something is written, whose end is waited for.
@@ -220,8 +220,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(load(dir.path(), now()), Kept::default());
         let mut keeper = Keeper::new(dir.path());
-        keeper.touch(5);
-        keeper.touch(900_000);
+        keeper.changed(5);
+        keeper.changed(900_000);
         assert_eq!(keeper.next_wake(), Some(1_000_005));
         keeper.save_if_due(&Table::default(), Some(&seen()), 1_000_004);
         assert_eq!(load(dir.path(), now()), Kept::default());
@@ -235,7 +235,7 @@ mod tests {
     async fn a_table_that_may_not_be_true_any_more_has_routes_and_no_replicas() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut keeper = Keeper::new(dir.path());
-        keeper.touch(0);
+        keeper.changed(0);
         keeper.save_now(&table(), Some(&seen())).await;
         let replicas = |now: Timestamp| {
             let kept = load(dir.path(), now);
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(replicas(Timestamp::EPOCH), 0, "it is of a time to come");
         let later = written.plus(TRUE_FOR * 2);
         assert_eq!(replicas(later), 0, "it is old");
-        keeper.touch(0);
+        keeper.changed(0);
         keeper.touch_file(TOUCH_EVERY_US, later);
         assert_eq!(replicas(later), 0, "a newer one is to be written first");
         keeper.save_now(&table(), Some(&seen())).await;

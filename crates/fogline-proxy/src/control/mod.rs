@@ -70,7 +70,7 @@ pub(crate) struct Control {
 impl Control {
     /// Applies the table that was kept. Blocks for as long as a small file takes.
     pub fn open(config: ControlConfig, front: Arc<Front>) -> Self {
-        let clock = front.clock().clone();
+        let clock = front.clock();
         let kept = kept::load(&config.data_dir, clock.wall());
         let (news, from_calls) = mpsc::channel(NEWS);
         let session = Session::new(SessionConfig {
@@ -164,7 +164,7 @@ impl Control {
         if self.session.is_attached() && !was_attached {
             info!("a server has welcomed this proxy");
             // What is kept says who leads, too.
-            self.keeper.touch(self.clock.now_us());
+            self.keeper.changed(self.clock.now_us());
             self.lost_because = None;
         }
     }
@@ -189,11 +189,13 @@ impl Control {
                 }
             }
             Output::Apply(routes) => {
-                // Servers say all of it again from time to time: that is no reason to write it again.
+                // Servers say all of it again from time to time: that is no reason to build and to write it again.
                 if self.table.apply(&routes) {
-                    self.keeper.touch(self.clock.now_us());
+                    self.keeper.changed(self.clock.now_us());
+                    self.front.apply(routes);
+                } else if !self.front.has_table() {
+                    self.front.apply(routes);
                 }
-                self.front.apply(routes);
             }
             Output::WakeRefused { deployment_id, reason, retry_after } => {
                 debug!(%deployment_id, reason, "not woken");

@@ -22,8 +22,7 @@ use super::http1::{Failure, Lease};
 use super::http2::Stream;
 use super::passage::Passage;
 use super::upload::{Cut, Outgoing, Upload};
-use super::{Stop, answer, bytes_of, is_own_want, note_wait, stop, ticket, upgrade};
-use crate::hold::Ask;
+use super::{Stop, answer, bytes_of, is_own_want, stop, ticket, upgrade};
 use crate::serve::{Link, WINDOW_BYTES};
 use crate::service::{Permit, Service, Upstream};
 
@@ -77,15 +76,10 @@ impl Sending<'_> {
         passage: &mut Passage,
     ) -> Result<Response<AnswerBody>, Stop> {
         self.address(&mut parts)?;
-        let mut bytes = bytes_of(&parts.headers, &parts.uri);
-        if self.link.is_multiplexed() {
-            // What its client may send before anybody takes it.
-            bytes += body.size_hint().upper().unwrap_or(u64::MAX).min(WINDOW_BYTES.into());
-        }
         let mut again = (body.is_end_stream() && may_be_repeated(&parts.method)).then(|| parts.clone());
         let mut request = Request::from_parts(parts, body);
         let mut tried: Vec<u64> = Vec::new();
-        let mut permit = self.admit(bytes, &tried, passage).await?;
+        let mut permit = self.admit(&request, &tried, passage).await?;
         let mut fresh = false;
         loop {
             let upstream = Arc::clone(permit.upstream());
@@ -135,7 +129,7 @@ impl Sending<'_> {
             permit = match self.service.admit_another(ticket(passage), &tried) {
                 Some(permit) => permit,
                 // What was believed to be ready was not: it waits, as if it had never been let in.
-                None if self.service.view().ready.is_empty() => self.admit(bytes, &[], passage).await?,
+                None if self.service.view().ready.is_empty() => self.admit(&next, &[], passage).await?,
                 None => return Err(stop(StatusCode::BAD_GATEWAY, why)),
             };
             if let Some(draft) = &mut passage.draft {
@@ -145,13 +139,13 @@ impl Sending<'_> {
         }
     }
 
-    async fn admit(&self, bytes: u64, tried: &[u64], passage: &mut Passage) -> Result<Permit, Stop> {
-        if let Some(permit) = self.service.admit_at_once(ticket(passage).counted(), tried) {
-            return Ok(permit);
-        }
-        let since_us = self.service.now_us();
-        let admitted = self.service.admit(ticket(passage), Ask { bytes, tried }).await;
-        note_wait(passage, self.service.now_us().saturating_sub(since_us));
+    async fn admit(&self, request: &Request<Outgoing>, tried: &[u64], passage: &mut Passage) -> Result<Permit, Stop> {
+        let bytes = || {
+            let body = request.body().size_hint().upper().unwrap_or(u64::MAX).min(WINDOW_BYTES.into());
+            // What a client of a shared connection may send before anybody takes it.
+            bytes_of(request.headers(), request.uri()) + if self.link.is_multiplexed() { body } else { 0 }
+        };
+        let admitted = self.service.admit(ticket(passage), tried, bytes).await;
         admitted.map_err(|refusal| Box::new(answer::refused(refusal)))
     }
 

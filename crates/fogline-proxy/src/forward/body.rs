@@ -33,7 +33,7 @@ enum Source {
     Whole(Option<Bytes>),
     Http1 {
         body: Incoming,
-        /// Given back before the body is, because the last of the body frees the connection.
+        /// Given back after the body: a body that is not wanted to its end closes the connection.
         lease: Lease,
         stall: Stall,
     },

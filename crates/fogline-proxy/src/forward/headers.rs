@@ -98,8 +98,8 @@ fn is_for_a_neighbour(name: &HeaderName) -> bool {
 }
 
 fn take(headers: &mut HeaderMap, listed: Option<Vec<HeaderName>>, is_ours: impl Fn(&HeaderName) -> bool) {
-    // One after the other, as there are few of them.
-    while let Some(name) = headers.keys().find(|name| is_ours(name)).cloned() {
+    let said: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
+    for name in said {
         headers.remove(name);
     }
     for name in listed.into_iter().flatten() {

@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::upload::{Outgoing, Upload};
+use crate::clock::micros;
 use crate::serve::{Bell, Waits, Worker};
 use crate::service::Upstream;
 
@@ -31,14 +32,14 @@ pub(crate) struct Http1 {
     sender: SendRequest<Outgoing>,
     connection: Connection<TokioIo<TcpStream>, Outgoing>,
     ended: bool,
-    patience: Rc<Patience>,
+    deadline: Rc<Deadline>,
     /// When it was put into the pool.
     pub idle_us: u64,
 }
 
 /// Until when an answer is waited for.
 #[derive(Default)]
-struct Patience {
+struct Deadline {
     /// 0 where none is waited for.
     ends_us: Cell<u64>,
     bell: Bell,
@@ -59,9 +60,9 @@ impl Http1 {
     pub async fn over(stream: TcpStream, worker: &Worker) -> hyper::Result<Self> {
         let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream));
         let (sender, connection) = handshake.await?;
-        let patience = Rc::default();
-        worker.rounds.add(&patience);
-        Ok(Self { sender, connection, ended: false, patience, idle_us: 0 })
+        let deadline = Rc::default();
+        worker.rounds.add(&deadline);
+        Ok(Self { sender, connection, ended: false, deadline, idle_us: 0 })
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {
@@ -70,22 +71,16 @@ impl Http1 {
         }
     }
 
-    /// Whether it stands between two requests and is open, as far as can be known.
+    /// Whether it stands between two requests and is open, as far as is known. Nobody is woken any more by what it does.
     pub fn is_usable(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         !self.ended && self.sender.is_ready()
     }
-
-    /// Whether it stands between two requests. It may have been closed meanwhile.
-    fn is_free(&mut self) -> bool {
-        !self.ended && self.sender.is_ready() || self.is_usable()
-    }
 }
 
-impl Patience {
+impl Deadline {
     fn begins(&self, now_us: u64, patience: Duration) {
-        let patience_us = u64::try_from(patience.as_micros()).unwrap_or(u64::MAX);
-        self.ends_us.set(now_us.saturating_add(patience_us));
+        self.ends_us.set(now_us.saturating_add(micros(patience)));
         self.bell.hush();
     }
 
@@ -94,7 +89,7 @@ impl Patience {
     }
 }
 
-impl Waits for Patience {
+impl Waits for Deadline {
     fn is_due(&self, now_us: u64) -> bool {
         let ends_us = self.ends_us.get();
         ends_us != 0 && now_us >= ends_us
@@ -134,36 +129,42 @@ impl Lease {
     ) -> Result<Response<Incoming>, Failure> {
         let Some(http1) = self.connection.as_deref_mut() else { return Err(Failure::NotSent(Box::new(request))) };
         let mut answer = pin!(http1.sender.try_send_request(request));
-        http1.patience.begins(self.worker.coarse_us(), patience);
+        http1.deadline.begins(self.worker.coarse_us(), patience);
         let mut uploaded = 0;
-        let answer = poll_fn(|cx| {
-            if !http1.ended {
-                http1.ended = http1.connection.poll_without_shutdown(cx).is_ready();
-            }
+        let waited = poll_fn(|cx| {
+            http1.drive(cx);
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Some(answer));
             }
-            if http1.patience.bell.was_rung(cx) {
+            if http1.ended {
+                return Poll::Ready(None);
+            }
+            if http1.deadline.bell.was_rung(cx) {
                 let bytes = upload.map_or(0, |upload| upload.bytes.get());
                 if bytes == uploaded {
                     return Poll::Ready(None);
                 }
                 // It is still being told what is asked of it.
                 uploaded = bytes;
-                http1.patience.begins(self.worker.coarse_us(), patience);
+                http1.deadline.begins(self.worker.coarse_us(), patience);
             }
             Poll::Pending
         });
-        let answer = answer.await;
-        http1.patience.over();
-        match answer {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Err(Failure::NotSent(Box::new(request))),
-                None => Err(Failure::Broke),
-            },
-            None => Err(Failure::TimedOut),
-        }
+        let waited = waited.await;
+        http1.deadline.over();
+        let answer = match waited {
+            Some(answer) => answer,
+            None if http1.ended => {
+                // One that ended between two requests keeps the next one in its hands, and answers it only when it is dropped.
+                self.connection = None;
+                answer.await
+            }
+            None => return Err(Failure::TimedOut),
+        };
+        answer.map_err(|mut error| match error.take_message() {
+            Some(request) => Failure::NotSent(Box::new(request)),
+            None => Failure::Broke,
+        })
     }
 
     /// The bare stream and what was read of it too far, once the replica has agreed to speak something else.
@@ -182,7 +183,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take()
-            && connection.is_free()
+            && connection.is_usable()
         {
             self.worker.pool().put(&self.upstream, connection, self.worker.now_us(), self.worker.most_idle);
         }

@@ -21,7 +21,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub fn new<B>(log: &AccessLog, clock: &Clock, request: &Request<B>, client: IpAddr, tls: bool) -> Box<Self> {
+    pub fn new<B>(log: &AccessLog, clock: Clock, request: &Request<B>, client: IpAddr, tls: bool) -> Box<Self> {
         let entry = Entry {
             time: clock.wall(),
             client,
@@ -41,21 +41,21 @@ impl Draft {
             user_agent: user_agent(request.headers()),
             tls,
         };
-        Box::new(Self { entry, upload: None, log: log.clone(), clock: clock.clone(), began_us: clock.now_us() })
+        Box::new(Self { entry, upload: None, log: log.clone(), clock, began_us: clock.now_us() })
     }
 
     pub fn answered(&mut self, status: u16) {
         self.entry.status = status;
     }
-}
 
-impl Drop for Draft {
-    fn drop(&mut self) {
+    /// It has ended, after so long a wait for replicas.
+    pub fn tell(mut self: Box<Self>, held: Duration) {
         if let Some(upload) = &self.upload {
             self.entry.bytes_in += upload.bytes.get();
         }
+        self.entry.held = held;
         self.entry.duration = Duration::from_micros(self.clock.now_us().saturating_sub(self.began_us));
-        self.log.record(self.entry.clone());
+        self.log.record(self.entry);
     }
 }
 

@@ -164,13 +164,6 @@ fn bytes_of(headers: &HeaderMap, uri: &hyper::Uri) -> u64 {
     (headers + uri.path().len() + uri.query().map_or(0, str::len)) as u64
 }
 
-/// Tells the log how long a request waited.
-fn note_wait(passage: &mut Passage, waited_us: u64) {
-    if let Some(draft) = &mut passage.draft {
-        draft.entry.held += Duration::from_micros(waited_us);
-    }
-}
-
 /// The ticket of a request that has been routed.
 fn ticket(passage: &mut Passage) -> &mut Ticket {
     passage.ticket.as_mut().expect("a request is given its ticket before it is sent anywhere")

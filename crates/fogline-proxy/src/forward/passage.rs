@@ -50,3 +50,12 @@ impl Passage {
         }
     }
 }
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        if let Some(draft) = self.draft.take() {
+            let waited_us = self.ticket.as_ref().map_or(0, Ticket::waited_us);
+            draft.tell(Duration::from_micros(waited_us));
+        }
+    }
+}

@@ -8,29 +8,28 @@ use std::time::Duration;
 use super::refusal::Refusal;
 use crate::service::{Permit, Service, Ticket, View};
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ask<'a> {
-    /// How many bytes are kept while it waits.
-    pub bytes: u64,
-    /// Keys of the replicas that have just failed it.
-    pub tried: &'a [u64],
-}
-
 impl Service {
-    /// Leave to send this request to a replica. Dropping the future leaves the line.
+    /// Leave to send this request to a replica other than those `tried`. While it waits, so many `bytes` are kept for it.
+    /// Dropping the future leaves the line.
     ///
     /// # Errors
     /// When it may not wait, or has waited too long: with why.
-    pub async fn admit(self: &Arc<Self>, ticket: &mut Ticket, ask: Ask<'_>) -> Result<Permit, Refusal> {
-        if let Some(permit) = self.admit_at_once(ticket.counted(), ask.tried) {
+    pub async fn admit(
+        self: &Arc<Self>,
+        ticket: &mut Ticket,
+        tried: &[u64],
+        bytes: impl FnOnce() -> u64,
+    ) -> Result<Permit, Refusal> {
+        if let Some(permit) = self.admit_at_once(ticket.counted(), tried) {
             return Ok(permit);
         }
-        let waited = self.wait_in_line(ticket, ask).await;
-        if waited.is_err() {
+        let since_us = self.now_us();
+        let verdict = self.wait_in_line(ticket, since_us, bytes()).await;
+        ticket.waited(self.now_us().saturating_sub(since_us));
+        if verdict.is_err() {
             ticket.refused();
         }
-        waited
+        verdict
     }
 
     /// Leave to send this request to another replica than those that have failed it. It has had its turn: it goes by those
@@ -40,7 +39,7 @@ impl Service {
         self.take_permit(ticket.counted(), tried)
     }
 
-    pub(crate) fn admit_at_once(self: &Arc<Self>, counted: bool, tried: &[u64]) -> Option<Permit> {
+    fn admit_at_once(self: &Arc<Self>, counted: bool, tried: &[u64]) -> Option<Permit> {
         // Whoever waits was here first; what is not counted has no place in the line and goes by it.
         if counted && self.line.waiting() > 0 {
             return None;
@@ -62,23 +61,24 @@ impl Service {
         Some(Permit::new(Arc::clone(self), upstream, counted, now_us))
     }
 
-    async fn wait_in_line(self: &Arc<Self>, ticket: &mut Ticket, ask: Ask<'_>) -> Result<Permit, Refusal> {
-        let (since_us, traffic, serving, at_zero) = {
+    async fn wait_in_line(self: &Arc<Self>, ticket: &mut Ticket, since_us: u64, bytes: u64) -> Result<Permit, Refusal> {
+        let (traffic, at_zero) = {
             let view = self.view();
             let at_zero = view.ready.is_empty() && self.at_zero.load(Ordering::Relaxed);
-            (self.now_us(), Arc::clone(&view.told.traffic), view.told.serving, at_zero)
+            (Arc::clone(&view.told.traffic), at_zero)
         };
-        if !serving {
-            return Err(self.not_serving());
-        }
         if !ticket.counted() {
             return Err(Refusal::new("no replica is ready, and this request wakes none"));
+        }
+        let joined = self.line.join(self, traffic.hold.max_requests);
+        // Asked only now: whoever sends all away that wait has said before that nothing is served, or finds this one.
+        if !self.view().told.serving {
+            return Err(self.not_serving());
         }
         if let Some(refusal) = self.line.refused(since_us) {
             return Err(refusal);
         }
-        let joined = self.line.join(self, true, traffic.hold.max_requests);
-        let share = joined.as_ref().and_then(|_| self.budget.take(ask.bytes));
+        let share = joined.as_ref().and_then(|_| self.budget.take(bytes));
         self.wake(since_us);
         let (Some(mut place), Some(_share)) = (joined, share) else {
             return Err(Refusal::new("too many requests wait for a replica already"));

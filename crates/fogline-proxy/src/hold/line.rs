@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::attend::WAKE_EVERY_US;
 use super::refusal::Refusal;
+use crate::clock::micros;
 use crate::service::{Permit, Service};
 
 /// What somebody who waits is told in the end.
@@ -20,7 +21,6 @@ pub(super) type Verdict = Result<Permit, Refusal>;
 #[derive(Debug)]
 struct Waiter {
     number: u64,
-    counted: bool,
     told: oneshot::Sender<Verdict>,
 }
 
@@ -78,8 +78,8 @@ impl Line {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place at the end, where fewer than `most` wait.
-    pub(super) fn join(&self, service: &Arc<Service>, counted: bool, most: u32) -> Option<Place> {
+    /// A place at the end, where fewer than `most` wait. For what is counted: nothing else waits.
+    pub(super) fn join(&self, service: &Arc<Service>, most: u32) -> Option<Place> {
         let mut queue = self.lock();
         if queue.waiters.len() >= most as usize {
             return None;
@@ -87,7 +87,7 @@ impl Line {
         let (told, verdict) = oneshot::channel();
         let number = queue.next_number;
         queue.next_number += 1;
-        queue.waiters.push_back(Waiter { number, counted, told });
+        queue.waiters.push_back(Waiter { number, told });
         self.note_length(&queue);
         Some(Place { service: Arc::clone(service), number, verdict })
     }
@@ -117,9 +117,8 @@ impl Service {
         let view = self.view();
         let mut left: Option<Permit> = None;
         let mut queue = self.line.lock();
-        while let Some(first) = queue.waiters.front() {
-            let counted = first.counted;
-            let Some(permit) = left.take().or_else(|| self.permit_of(&view, counted, &[])) else { break };
+        while !queue.waiters.is_empty() {
+            let Some(permit) = left.take().or_else(|| self.permit_of(&view, true, &[])) else { break };
             if let Some(waiter) = queue.waiters.pop_front()
                 && let Err(Ok(unused)) = waiter.told.send(Ok(permit))
             {
@@ -140,7 +139,7 @@ impl Service {
     /// The server does not wake it: those who wait are told why, and so is whoever comes soon after. For at least
     /// [`WAKE_EVERY_US`], whatever the server says: a refusal must not make wake-ups more frequent.
     pub(crate) fn wake_refused(&self, reason: &str, retry_after: Duration) {
-        let after_us = u64::try_from(retry_after.as_micros()).unwrap_or(u64::MAX).max(WAKE_EVERY_US);
+        let after_us = micros(retry_after).max(WAKE_EVERY_US);
         let until_us = self.now_us().saturating_add(after_us);
         let refusal = Refusal::new(reason.to_owned()).after(after_us.div_ceil(1_000_000));
         self.send_away(&refusal, Some(until_us));

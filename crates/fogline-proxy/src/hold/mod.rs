@@ -6,7 +6,6 @@ mod line;
 mod probe;
 mod refusal;
 
-pub use admit::Ask;
 pub(crate) use attend::attend;
 pub(crate) use line::Line;
-pub use refusal::Refusal;
+pub(crate) use refusal::Refusal;

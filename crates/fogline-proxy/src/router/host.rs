@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The host without its port, in lower case. Nothing where it is no host: empty, with characters that no host has, or with
-/// a port that is none.
+/// The host without its port, in lower case. Nothing where it is no host: empty, with an empty label, with characters that
+/// no host has, or with a port that is none.
 pub(crate) fn normalised(authority: &str) -> Option<Cow<'_, str>> {
     let (host, port) = if let Some(end) = authority.strip_prefix('[').and_then(|rest| rest.find(']')) {
         (&authority[..end + 2], &authority[end + 2..])
@@ -12,7 +12,9 @@ pub(crate) fn normalised(authority: &str) -> Option<Cow<'_, str>> {
     };
     let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.is_empty() || is_port(port));
     let host = host.strip_suffix('.').unwrap_or(host);
-    if !port_fits || host.is_empty() || host.len() > 253 || !host.bytes().all(is_of_a_host) {
+    // An empty label, or none at all.
+    let has_gaps = host.split('.').any(str::is_empty);
+    if !port_fits || has_gaps || host.len() > 253 || !host.bytes().all(is_of_a_host) {
         return None;
     }
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -49,7 +51,10 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_none() {
-        for bad in ["", ":80", ".", "a b", "a/b", "a@b", "a,b", "a:b", "a:99999", "a:80:80", "a:+80", "é", "[::1"] {
+        for bad in [
+            "", ":80", ".", "..", "a..", ".a", "a..b", "a b", "a/b", "a@b", "a,b", "a:b", "a:99999", "a:80:80",
+            "a:+80", "é", "[::1",
+        ] {
             let found = normalised(bad);
             assert!(found.is_none() || bad == "[::1", "{bad}: {found:?}");
         }

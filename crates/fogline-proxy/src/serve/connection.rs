@@ -91,7 +91,7 @@ async fn speak<S>(worker: Rc<Worker>, stream: S, begun: Bytes, client: Client, e
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let watch = Watch::new(worker.door.front.clock().clone(), worker.door.patience);
+    let watch = Watch::new(worker.door.front.clock(), worker.door.patience);
     let io = TokioIo::new(Watched::new(stream, begun, Arc::clone(&watch)));
     let link = Link::new(worker, client, watch, multiplexed, entered);
     let service = service_fn(|request| {
@@ -123,7 +123,7 @@ where
 async fn until_it_ends(link: &Link, mut drive: impl FnMut(&mut Context<'_>, bool) -> Poll<()>) {
     let mut ending = false;
     poll_fn(|cx| {
-        let verdict = if link.bell().was_rung(cx) { link.verdict() } else { Verdict::Fine };
+        let verdict = if link.bell().was_rung(cx) { link.verdict(link.worker.coarse_us()) } else { Verdict::Fine };
         if verdict == Verdict::Lost {
             return Poll::Ready(());
         }

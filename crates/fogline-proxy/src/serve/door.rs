@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_client_takes_an_eighth_of_the_connections_and_gets_back_what_it_gives_back() {
-        let (front, _events) = Front::new(FrontLimits::default(), Clock::by_hand());
+        let (front, _events) = Front::new(FrontLimits::default(), Clock::system());
         let trusted = vec!["192.0.2.0/24".parse().expect("a network")];
         let door = Door::new(front, trusted, None, 800, Patience::default());
         let enter = |peer: &str| door.enter(peer.parse().expect("an address"));

@@ -8,12 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, micros};
 use crate::limits::Patience;
 
 /// What is noted of a stream. Only its own worker writes it; it is atomic because hyper wants streams that may be sent.
@@ -64,8 +63,8 @@ impl Watch {
     }
 
     /// Whether the client takes too long. `multiplexed` connections speak between requests, so only rest counts.
-    pub(super) fn verdict(&self, multiplexed: bool, most_blocked_us: u64) -> Verdict {
-        let (now_us, head_us, rest_us) = (self.clock.now_us(), micros(self.patience.head), micros(self.patience.rest));
+    pub(super) fn verdict(&self, now_us: u64, multiplexed: bool, most_blocked_us: u64) -> Verdict {
+        let (head_us, rest_us) = (micros(self.patience.head), micros(self.patience.rest));
         let longer = |since_us: u64, most_us: u64| since_us != 0 && now_us.saturating_sub(since_us) >= most_us;
         if longer(self.blocked_us.load(Relaxed), most_blocked_us) {
             return Verdict::Lost;
@@ -98,10 +97,6 @@ impl Watch {
             self.blocked_us.store(self.clock.now_us().max(1), Relaxed);
         }
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A watched stream, with what has been read of it already.

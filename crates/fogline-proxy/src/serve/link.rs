@@ -10,6 +10,7 @@ use super::door::{Door, Entered};
 use super::io::{Verdict, Watch};
 use super::rounds::{Bell, Waits};
 use super::worker::Worker;
+use crate::clock::micros;
 use crate::forward::Client;
 
 /// One client's connection.
@@ -92,16 +93,16 @@ impl Link {
     }
 
     /// Whether it is to end: by the order to stop, or because the client takes too long.
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.taken() {
-            Verdict::Fine if self.worker.shutdown.is_cancelled() => Verdict::Rested,
+    pub(super) fn verdict(&self, now_us: u64) -> Verdict {
+        match self.taken(now_us) {
+            Verdict::Fine if self.worker.stops.get() => Verdict::Rested,
             verdict => verdict,
         }
     }
 
-    fn taken(&self) -> Verdict {
+    fn taken(&self, now_us: u64) -> Verdict {
         let answers = self.answers.borrow();
-        let (now_us, open) = (self.worker.now_us(), self.watch.open.load(Relaxed) as usize);
+        let open = self.watch.open.load(Relaxed) as usize;
         let blocked = answers.iter().filter(|answer| answer.is_blocked(now_us)).count();
         // Others that go on over the same connection are not cut off with it: nothing new is taken, and they end.
         if blocked > 0 {
@@ -109,13 +110,13 @@ impl Link {
         }
         // A stream that is blocked altogether is so for all of its answers.
         let most_blocked_us = answers.iter().map(|answer| answer.most_us).max();
-        self.watch.verdict(self.multiplexed, most_blocked_us.unwrap_or(self.most_blocked_us.get()))
+        self.watch.verdict(now_us, self.multiplexed, most_blocked_us.unwrap_or(self.most_blocked_us.get()))
     }
 }
 
 impl Waits for Link {
-    fn is_due(&self, _now_us: u64) -> bool {
-        self.verdict() != Verdict::Fine
+    fn is_due(&self, now_us: u64) -> bool {
+        self.verdict(now_us) != Verdict::Fine
     }
 
     fn bell(&self) -> &Bell {
@@ -128,10 +129,6 @@ impl Waiting {
         let since_us = self.since_us.get();
         since_us != 0 && now_us.saturating_sub(since_us) >= self.most_us
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Taken {

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How far the rounds are apart at most: by so much anything may be late.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
+/// And at least.
+pub(super) const LEAST: Duration = Duration::from_millis(1);
 
 /// What may wait too long.
 pub(crate) trait Waits {
@@ -63,6 +65,7 @@ impl Rounds {
         self.0.borrow_mut().push(waits);
     }
 
+    /// `now_us` by the coarse clock, as everything that waits was begun by one that is not behind it.
     pub fn look(&self, now_us: u64) {
         self.0.borrow_mut().retain(|waits| {
             let waits = waits.upgrade();

@@ -1,8 +1,9 @@
 //! A worker: one thread, one runtime, its own connections.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 use tokio::runtime::{self, LocalOptions};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +36,8 @@ pub(crate) struct Worker {
     /// Idle connections to replicas that it may keep.
     pub most_idle: usize,
     pub rounds: Rounds,
+    /// Whether it has been ordered to stop: what [`Self::shutdown`] says, without its lock.
+    pub stops: Cell<bool>,
     pool: RefCell<Pool>,
 }
 
@@ -95,6 +99,7 @@ impl Workers {
                 connections: TaskTracker::new(),
                 most_idle,
                 rounds: Rounds::default(),
+                stops: Cell::new(false),
                 pool: RefCell::default(),
             };
             // A runtime stays on the thread that makes it, so that is where it may fail.
@@ -129,20 +134,34 @@ async fn work(worker: Worker, listeners: Vec<(TcpListener, Entrance)>) {
     for (socket, entrance) in listeners {
         tokio::task::spawn_local(take(Rc::clone(&worker), socket, entrance));
     }
-    tokio::task::spawn_local(look_around(Rc::clone(&worker)));
-    worker.shutdown.cancelled().await;
-    worker.rounds.look(worker.now_us());
+    let mut looking = pin!(look_around(&worker));
+    tokio::select! {
+        () = &mut looking => {}
+        () = worker.shutdown.cancelled() => {}
+    }
+    worker.stops.set(true);
+    worker.rounds.look(worker.coarse_us());
     worker.connections.close();
     // What is not finished by then is cut: the caller has been told how long it takes at most.
-    let _ = tokio::time::timeout(GRACE, worker.connections.wait()).await;
+    tokio::select! {
+        () = &mut looking => {}
+        () = worker.connections.wait() => {}
+        () = tokio::time::sleep(GRACE) => {}
+    }
 }
 
-async fn look_around(worker: Rc<Worker>) {
-    let mut rounds = tokio::time::interval(rounds::EVERY.min(worker.door.patience.head / 4));
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+/// Never ends.
+async fn look_around(worker: &Worker) {
+    let every = |period| {
+        let mut interval = tokio::time::interval(period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    };
+    let mut rounds = every(rounds::EVERY.min(worker.door.patience.head / 4).max(rounds::LEAST));
+    let mut sweep = every(SWEEP_EVERY);
     loop {
         tokio::select! {
-            _ = rounds.tick() => worker.rounds.look(worker.now_us()),
+            _ = rounds.tick() => worker.rounds.look(worker.coarse_us()),
             _ = sweep.tick() => worker.pool().sweep(worker.now_us()),
         }
     }

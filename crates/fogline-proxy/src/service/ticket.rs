@@ -13,18 +13,15 @@ pub struct Ticket {
     began_us: u64,
     failed: bool,
     refused: bool,
-    held_us: Option<u64>,
+    /// For replicas, altogether.
+    waited_us: u64,
+    /// For one that had to be started from none, where there was none.
+    cold_start_us: Option<u64>,
 }
 
 impl Ticket {
     pub(super) fn new(service: Arc<Service>, counted: bool, began_us: u64) -> Self {
-        Self { service, counted, began_us, failed: false, refused: false, held_us: None }
-    }
-
-    /// Whose it is.
-    #[must_use]
-    pub fn service(&self) -> &Arc<Service> {
-        &self.service
+        Self { service, counted, began_us, failed: false, refused: false, waited_us: 0, cold_start_us: None }
     }
 
     /// Whether it is in the figures.
@@ -55,14 +52,19 @@ impl Ticket {
     }
 
     /// It met its deployment at zero and waited this long.
-    pub(crate) fn waited_for_a_cold_start(&mut self, held_us: u64) {
-        self.held_us = Some(held_us);
+    pub(crate) fn waited_for_a_cold_start(&mut self, waited_us: u64) {
+        self.cold_start_us = Some(waited_us);
     }
 
-    /// How long it waited for a cold start, where it did.
+    /// It waited so long for a replica, this time.
+    pub(crate) fn waited(&mut self, waited_us: u64) {
+        self.waited_us += waited_us;
+    }
+
+    /// How long it has waited for replicas.
     #[must_use]
-    pub fn cold_start_us(&self) -> Option<u64> {
-        self.held_us
+    pub fn waited_us(&self) -> u64 {
+        self.waited_us
     }
 }
 
@@ -78,8 +80,8 @@ impl Drop for Ticket {
         }
         if self.refused {
             tally.refused.fetch_add(1, Ordering::Relaxed);
-        } else if let Some(held_us) = self.held_us {
-            tally.cold_starts.add(held_us);
+        } else if let Some(waited_us) = self.cold_start_us {
+            tally.cold_starts.add(waited_us);
         }
         tally.latency.add(now_us.saturating_sub(self.began_us));
         tally.last_us.store(now_us, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use tracing::debug;
 
 use crate::access_log::{AccessLog, Entry};
 use crate::forward::{Moved, connect, is_own_want, relay};
-use crate::hold::{Ask, Refusal};
+use crate::hold::Refusal;
 use crate::service::{Permit, Service, Ticket};
 
 /// Replicas that one connection is tried with. Nothing has been sent to those before.
@@ -50,7 +50,7 @@ impl Connection {
     }
 
     pub async fn serve(self) {
-        let clock = self.service.shared.clock.clone();
+        let clock = self.service.shared.clock;
         let time = clock.wall();
         let mut ticket = self.service.begin(true);
         let (name, idle) = {
@@ -59,7 +59,6 @@ impl Connection {
         };
         let mut tried = Vec::new();
         let reached = self.reach(&mut ticket, &mut tried).await;
-        let held_us = clock.now_us().saturating_sub(ticket.began_us());
         let (moved, mut replica_id) = (Moved::default(), None);
         match reached {
             Ok((permit, replica)) => {
@@ -86,7 +85,7 @@ impl Connection {
             bytes_in: moved.from_client.get(),
             bytes_out: moved.to_client.get(),
             duration: Duration::from_micros(clock.now_us().saturating_sub(ticket.began_us())),
-            held: Duration::from_micros(held_us),
+            held: Duration::from_micros(ticket.waited_us()),
             deployment: Some(name),
             replica: replica_id,
             retries: u32::try_from(tried.len()).unwrap_or(u32::MAX),
@@ -98,7 +97,7 @@ impl Connection {
     /// A replica that has accepted a connection.
     async fn reach(&self, ticket: &mut Ticket, tried: &mut Vec<u64>) -> Result<(Permit, TcpStream), NotServed> {
         while tried.len() < MOST_TRIES {
-            let admitted = self.service.admit(ticket, Ask { bytes: WAITING_BYTES, tried });
+            let admitted = self.service.admit(ticket, tried, || WAITING_BYTES);
             let mut permit = tokio::select! {
                 biased;
                 admitted = admitted => admitted?,

@@ -132,7 +132,7 @@ pub async fn run(args: AgentArgs, environment: &Environment) -> Outcome {
     // What has come in is answered still, whatever ended the agent.
     stop.cancel();
     if let Some(door) = door {
-        door.wait().await?;
+        door.wait().await;
     }
     agent.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
 }

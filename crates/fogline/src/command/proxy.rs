@@ -103,5 +103,6 @@ pub async fn run(args: ProxyArgs, environment: &Environment) -> Outcome {
             .hint("--listen or --tls-listen names an address")
     })?;
     say!("fogline {} takes requests at {}", env!("CARGO_PKG_VERSION"), door.urls().join(" and "));
-    door.wait().await
+    door.wait().await;
+    Ok(())
 }

@@ -79,7 +79,7 @@ impl Rig {
     pub async fn stop(&mut self) {
         self.stop.cancel();
         let running = self.running.take().expect("it runs");
-        tokio::time::timeout(DEADLINE, running.wait()).await.expect("ended in time").expect("ended well");
+        tokio::time::timeout(DEADLINE, running.wait()).await.expect("ended in time");
     }
 }
 
