@@ -2,7 +2,7 @@
 
 use fogline_core::spec::TrafficSpec;
 use fogline_core::traffic::UpstreamState;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::stage::{Replica, Stage, request};
@@ -86,4 +86,28 @@ async fn a_connection_that_was_closed_while_it_rested_costs_nobody_a_request() {
     assert_eq!(again.id, id);
     let got = client.send(request("POST", "/", "order")).await;
     assert_eq!((got.status, got.body.as_str()), (200, "two"));
+}
+
+#[tokio::test]
+async fn a_replica_that_closes_after_each_answer_without_a_word_keeps_nobody_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none").await;
+                }
+            });
+        }
+    });
+    let mut curt = Replica::saying(1, "never").await;
+    curt.address = address;
+    let stage = Stage::serving(TrafficSpec::default(), &[&curt]);
+    let mut clients = [stage.client().await, stage.client().await, stage.client().await];
+    for _ in 0..100 {
+        let [a, b, c] = &mut clients;
+        let (a, b, c) = tokio::join!(a.get("/"), b.get("/"), c.get("/"));
+        assert_eq!([a.body, b.body, c.body], ["one", "one", "one"]);
+    }
 }
