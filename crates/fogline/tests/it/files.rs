@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Ran, run_in, run_with_input};
+use crate::harness::{Dev, Ran, run_in, run_with_input};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
@@ -80,6 +80,17 @@ fn the_examples_are_accepted_by_the_program_and_by_its_schema() {
         assert_eq!(faults(&schema, &schema, &value, ""), Vec::<String>::new(), "{}", path.display());
     }
     assert!(seen >= 2, "hello.yaml and web.yaml");
+}
+
+#[test]
+fn the_examples_are_accepted_by_the_server() {
+    let dev = Dev::start();
+    dev.log_in();
+    for (name, says) in [("hello.yaml", "node-01"), ("web.yaml", "node-01")] {
+        let path = examples().join(name);
+        let explained = dev.cli(&["explain", "-f", path.to_str().expect("a path")]).ok();
+        assert!(explained.contains(says), "{name}: {explained}");
+    }
 }
 
 #[test]
