@@ -30,7 +30,7 @@ pub struct PushedMetric {
     pub metric: String,
     /// What was measured.
     pub value: f64,
-    /// When; now where nothing is said. At most a minute ahead, and at most 30 days ago.
+    /// When; now where nothing is said. At most a minute ahead, and at most an hour ago.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// How long it is good for, 1 s to 1 day; 90 s where nothing is said.

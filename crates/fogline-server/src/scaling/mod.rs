@@ -71,7 +71,7 @@ pub(crate) struct PushedSample {
     pub(crate) target: ScalingTarget,
     /// Its name.
     pub(crate) metric: String,
-    /// What was measured. What is no number is kept as an error, so that it is seen.
+    /// What was measured: a number, since whoever takes samples in refuses what is none.
     pub(crate) value: f64,
     /// When. A time that is yet to come counts as now.
     pub(crate) at: Timestamp,
@@ -197,11 +197,10 @@ impl Scaler {
     ///
     /// # Errors
     /// Where there is no room for one of their series.
-    pub(crate) fn push(&self, batch: Vec<PushedSample>) -> Result<(), NoRoom> {
-        let now = self.clock.now();
-        self.readings.pushed.put_all(&batch, now)?;
+    pub(crate) fn push(&self, mut batch: Vec<PushedSample>) -> Result<(), NoRoom> {
+        self.readings.pushed.put_all(&mut batch, self.clock.now())?;
         for sample in batch {
-            let point = Point { at: sample.at.min(now), value: sample.value };
+            let point = Point { at: sample.at, value: sample.value };
             self.readings.archive.keep_pushed(&sample.target, &sample.metric, point);
         }
         Ok(())

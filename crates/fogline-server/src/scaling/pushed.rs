@@ -55,15 +55,16 @@ struct Series {
 }
 
 impl Pushed {
-    /// Takes note of all these samples, or of none.
+    /// Takes note of all these samples, or of none. Those of a time that is yet to come are of now from here on.
     ///
     /// # Errors
     /// Where there is no room for another series.
-    pub(super) fn put_all(&self, batch: &[PushedSample], now: Timestamp) -> Result<(), NoRoom> {
+    pub(super) fn put_all(&self, batch: &mut [PushedSample], now: Timestamp) -> Result<(), NoRoom> {
         let mut book = self.lock();
         book.has_room(batch)?;
         for sample in batch {
-            book.put(sample, now);
+            sample.at = sample.at.min(now);
+            book.put(sample);
         }
         Ok(())
     }
@@ -123,7 +124,7 @@ impl Book {
         Ok(())
     }
 
-    fn put(&mut self, sample: &PushedSample, now: Timestamp) {
+    fn put(&mut self, sample: &PushedSample) {
         let stale_after = sample.stale_after.unwrap_or(STALE_AFTER);
         let series = self.targets.entry(sample.target.clone()).or_default();
         let series = series.entry(sample.metric.clone()).or_insert_with(|| {
@@ -131,7 +132,7 @@ impl Book {
             Series { points: VecDeque::with_capacity(1), stale_after }
         });
         series.stale_after = stale_after;
-        series.put(Point { at: sample.at.min(now), value: sample.value });
+        series.put(Point { at: sample.at, value: sample.value });
     }
 }
 
@@ -182,7 +183,7 @@ mod tests {
     fn late_ones_are_put_in_their_place_and_the_last_word_counts() {
         let pushed = Pushed::default();
         for (value, seconds) in [(1.0, 10), (3.0, 30), (2.0, 20), (9.0, 30)] {
-            assert_eq!(pushed.put_all(&[sample("lag", value, seconds)], at(60)), Ok(()));
+            assert_eq!(pushed.put_all(&mut [sample("lag", value, seconds)], at(60)), Ok(()));
         }
         let reading = pushed.reading(&target(), "lag", at(10)).expect("a reading");
         assert_eq!(reading.points(at(60)).map(|point| point.value).collect::<Vec<_>>(), [2.0, 9.0]);
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_yet_to_come_counts_as_now() {
         let pushed = Pushed::default();
-        assert_eq!(pushed.put_all(&[sample("lag", 1.0, 3_600)], at(0)), Ok(()));
+        assert_eq!(pushed.put_all(&mut [sample("lag", 1.0, 3_600)], at(0)), Ok(()));
         assert_eq!(pushed.all(&target())["lag"].fresh(at(0)).map(|point| point.at), Some(at(0)));
     }
 
@@ -200,7 +201,7 @@ mod tests {
     fn series_are_bounded_and_old_ones_go() {
         let pushed = Pushed::default();
         let of = |number: usize| sample(&format!("metric-{number}"), 1.0, 0);
-        let put = |numbers: std::ops::Range<usize>| pushed.put_all(&numbers.map(of).collect::<Vec<_>>(), at(0));
+        let put = |numbers: std::ops::Range<usize>| pushed.put_all(&mut numbers.map(of).collect::<Vec<_>>(), at(0));
         let refused = |index| Err(NoRoom::OfTarget { index, most: MOST_SERIES_OF_ONE });
         assert_eq!(put(0..MOST_SERIES_OF_ONE + 1), refused(MOST_SERIES_OF_ONE));
         assert!(pushed.all(&target()).is_empty(), "nothing of it was taken");

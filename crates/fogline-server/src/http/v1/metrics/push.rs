@@ -26,7 +26,7 @@ const MOST_FAULTS: usize = 20;
 const MOST_NAME_CHARS: usize = 200;
 /// Clocks of others may be ahead of ours, a little.
 const AHEAD: Duration = Duration::from_secs(60);
-/// As long as a pushed series is kept in memory: what is older would only rewrite charts.
+/// What is older says nothing of the present: it would only rewrite charts.
 const BACK: Duration = Duration::from_secs(3_600);
 /// Sums and squares of values must stay finite.
 const MOST_VALUE: f64 = 1e290;
@@ -90,7 +90,7 @@ pub fn no_room(refused: &NoRoom) -> ApiError {
         NoRoom::OfTarget { index, most } => ApiError::field(
             format!("samples[{index}].metric"),
             "is one more series than the target may have",
-            format!("at most {most} metrics a target; one that nobody pushes for an hour is forgotten"),
+            format!("at most {most} metrics a target; one that nobody pushes for a week is forgotten"),
         ),
         NoRoom::InAll => {
             let detail = "the server keeps as many series as it can: nothing of this was taken, try again later";
