@@ -12,7 +12,7 @@ use crate::cluster::{Changes, Cluster, NodeIndex};
 use crate::id::{DecisionId, DeploymentId, PolicyId, UserId};
 use crate::record::{DecisionRecord, DecisionStatus, DeploymentRecord, ScalingStateRecord, ScalingTarget};
 use crate::scaling::Decision;
-use crate::scaling::decision::StepName;
+use crate::scaling::decision::{StepName, headline};
 use crate::scaling::inputs::Run;
 use crate::scaling::state::Memory;
 use crate::scaling::vote::Ballot;
@@ -120,7 +120,7 @@ impl Cluster {
         }
         let decision = as_it_came_about(decision, to, short.as_deref());
         let spec = Arc::new(DeploymentSpec { replicas: to, ..(*record.spec).clone() });
-        self.take_over(&Actor::System, record, spec, places, Some(cause(&decision.reason)), now, changes);
+        self.take_over(&Actor::System, record, spec, places, decision.cause(), now, changes);
         let memory = decided.memory.clone().map(|memory| as_it_was_done(memory, decision.at, wanted, to));
         self.remember(decided, memory, true, now, changes);
         let came = Came { error: short, ..Came::to(DecisionStatus::Completed) };
@@ -299,13 +299,6 @@ impl Cluster {
     }
 }
 
-/// Why, without the count, which whoever asks has said already.
-pub(super) fn cause(reason: &str) -> &str {
-    let head = ["scaled up from ", "scaled down from ", "held at "];
-    let counted = head.iter().any(|head| reason.starts_with(head));
-    reason.split_once(": ").filter(|_| counted).map_or(reason, |(_, cause)| cause)
-}
-
 /// What was said, as a row may hold it.
 fn one_line(error: &str) -> String {
     error.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_ERROR_CHARS).collect()
@@ -327,7 +320,8 @@ fn whose(decision: &Decision) -> Option<PolicyId> {
 /// The decision with the count that there was room for.
 pub(super) fn as_it_came_about(decision: &Decision, to: u32, short: Option<&str>) -> Decision {
     let Some(short) = short else { return decision.clone() };
-    let reason = format!("scaled up from {} to {to}: {}; {short}", decision.current, cause(&decision.reason));
+    let why = decision.cause().map(|cause| format!("{cause}; ")).unwrap_or_default();
+    let reason = format!("{}: {why}{short}", headline(decision.current, to));
     Decision { replicas: to, reason, ..decision.clone() }
 }
 

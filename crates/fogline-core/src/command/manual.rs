@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::decide::{Came, cause};
+use super::decide::Came;
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::{DecisionId, DeploymentId};
 use crate::record::{DecisionStatus, ScalingTarget};
-use crate::scaling::decision::{Action, Step, StepName, TargetRef};
+use crate::scaling::decision::{Action, Step, StepName, TargetRef, headline};
 use crate::scaling::inputs::{ManualScale, ReplicaCounts, Run, Trigger};
 use crate::scaling::policy::validate_manual;
 use crate::scaling::state::{Memory, Recent};
@@ -140,7 +140,7 @@ impl Cluster {
             return Ok(());
         }
         let spec = DeploymentSpec { replicas: decision.replicas, ..(*record.spec).clone() };
-        self.resize(actor, record, spec.into(), Some(cause(&decision.reason)), now, changes)
+        self.resize(actor, record, spec.into(), decision.cause(), now, changes)
     }
 
     fn checked_count(
@@ -193,12 +193,6 @@ pub(super) fn plainly(
     now: Timestamp,
 ) -> Decision {
     let from = counts.current;
-    let action = Action::between(from, to);
-    let head = match action {
-        Action::ScaleUp => format!("scaled up from {from} to {to}"),
-        Action::ScaleDown => format!("scaled down from {from} to {to}"),
-        Action::Hold => format!("held at {to}"),
-    };
     let (target_type, target_id) = match target {
         ScalingTarget::Deployment(id) => ("deployment".to_owned(), id.to_string()),
         ScalingTarget::Outside { target_type, target_id, .. } => (target_type.clone(), target_id.clone()),
@@ -209,11 +203,11 @@ pub(super) fn plainly(
         target: Some(TargetRef { target_type, target_id: Some(target_id).filter(|id| !id.is_empty()) }),
         policies: Vec::new(),
         trigger,
-        action,
+        action: Action::between(from, to),
         current: from,
         ready: counts.ready,
         replicas: to,
-        reason: format!("{head}: {note}"),
+        reason: format!("{}: {note}", headline(from, to)),
         inputs: Vec::new(),
         votes: Vec::new(),
         steps: vec![Step { name: StepName::Override, before: from, after: to, note }],

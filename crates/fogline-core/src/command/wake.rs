@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::decide::{Came, Fit, as_it_came_about, as_it_was_done, cause};
+use super::decide::{Came, Fit, as_it_came_about, as_it_was_done};
 use super::manual::{by_the_arbiter, plainly};
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
@@ -60,7 +60,7 @@ impl Cluster {
         self.proxies_mut().woken(id, now);
         let decision = as_it_came_about(&decision, to, short.as_deref());
         let spec = Arc::new(DeploymentSpec { replicas: to, ..(*record.spec).clone() });
-        self.take_over(&Actor::System, record, spec, places, Some(cause(&decision.reason)), now, changes);
+        self.take_over(&Actor::System, record, spec, places, decision.cause(), now, changes);
         if self.policies_on(&target).next().is_some() {
             self.put_memory(&target, as_it_was_done(memory, now, wanted, to), now, changes);
         }

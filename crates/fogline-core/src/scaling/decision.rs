@@ -48,6 +48,15 @@ impl Action {
     }
 }
 
+/// What every reason begins with: what is done, in words. What follows is `: ` and why, where anything is said of that.
+pub(crate) fn headline(from: u32, to: u32) -> String {
+    match Action::between(from, to) {
+        Action::ScaleUp => format!("scaled up from {from} to {to}"),
+        Action::ScaleDown => format!("scaled down from {from} to {to}"),
+        Action::Hold => format!("held at {to}"),
+    }
+}
+
 /// The arbiter's steps, in their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -260,6 +269,14 @@ impl Decision {
         self.steps.iter().find(|step| step.name == name)
     }
 
+    /// Why, without the count, which whoever asks has said already. Nothing where the count is all that was said.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        match self.reason.strip_prefix(&headline(self.current, self.replicas)) {
+            Some(rest) => rest.split_once(": ").map(|(_, cause)| cause),
+            None => Some(&self.reason),
+        }
+    }
+
     /// Whether `other` came to the same for the same kind of reason. Figures in sentences differ every time; a row is
     /// written when this does.
     #[must_use]
@@ -280,5 +297,31 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_what_follows_the_count() {
+        for (current, replicas, reason, cause) in [
+            (1, 2, "scaled up from 1 to 2: cpu 90: too much", Some("cpu 90: too much")),
+            (3, 1, "scaled down from 3 to 1: idle", Some("idle")),
+            (3, 3, "held at 3: no policy is enabled", Some("no policy is enabled")),
+            (3, 3, "held at 3, wanted 9: at most 3", Some("at most 3")),
+            (1, 2, "scaled up from 1 to 2", None),
+            (3, 3, "held at 3, wanted 9", None),
+            (1, 2, "set by ann: for the sale", Some("set by ann: for the sale")),
+        ] {
+            let decision: Decision = serde_json::from_value(serde_json::json!({
+                "at": "2026-01-28T08:00:10Z", "run": "live", "policies": [], "trigger": "auto", "action": "hold",
+                "current": current, "ready": current, "replicas": replicas, "reason": reason,
+                "inputs": [], "votes": [], "steps": [],
+            }))
+            .expect("a decision");
+            assert_eq!(decision.cause(), cause, "{reason}");
+        }
     }
 }

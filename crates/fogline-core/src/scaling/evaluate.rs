@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::arbiter;
-use super::decision::{Action, Decision, InputRecord, PolicyRef, TargetRef};
+use super::decision::{Action, Decision, InputRecord, PolicyRef, TargetRef, headline};
 use super::inputs::Inputs;
 use super::policy::Policy;
 use super::state::State;
@@ -46,7 +46,7 @@ pub fn evaluate(policies: &[Policy], inputs: &Inputs, state: &State, now: Timest
         current,
         ready: inputs.replicas.ready,
         replicas: current,
-        reason: format!("held at {current}: no policy is enabled"),
+        reason: format!("{}: no policy is enabled", headline(current, current)),
         inputs: records(&policies, inputs, now),
         votes: Vec::new(),
         steps: Vec::new(),

@@ -22,7 +22,7 @@ use self::bounds::Zero;
 use self::chain::Chain;
 use self::command::Command;
 use self::limits::Limits;
-use super::decision::{Action, Event, Step, StepName};
+use super::decision::{Event, Step, StepName, headline};
 use super::inputs::{Inputs, Trigger};
 use super::policy::Policy;
 use super::state::{Change, State};
@@ -171,13 +171,10 @@ fn note_outcome(
 fn sentence(chain: &Chain, current: u32, wanted: u32, cause: &str) -> String {
     let count = chain.count();
     let limits: Vec<&str> = chain.limits().into_iter().filter(|limit| *limit != cause).collect();
-    let head = match Action::between(current, count) {
-        Action::ScaleUp => format!("scaled up from {current} to {count}"),
-        Action::ScaleDown => format!("scaled down from {current} to {count}"),
-        Action::Hold if wanted != current => format!("held at {current}, wanted {wanted}"),
-        Action::Hold => format!("held at {current}"),
-    };
-    let mut sentence = head;
+    let mut sentence = headline(current, count);
+    if count == current && wanted != current {
+        sentence.push_str(&format!(", wanted {wanted}"));
+    }
     let own = wanted != current || limits.is_empty();
     let reasons = own.then_some(cause).into_iter().chain(limits).filter(|reason| !reason.is_empty());
     for (index, reason) in reasons.enumerate() {

@@ -56,6 +56,16 @@ fn count_row_memory_and_history_are_one_commit() {
     assert_eq!((after.version, after.memory), (view.version, view.memory));
 }
 
+#[test]
+fn a_decision_that_says_no_cause_is_not_told_twice() {
+    let mut world = site();
+    let target = owned(&mut world);
+    let mut plan = decided(&world, &target, 5);
+    plan.decision.reason = "scaled up from 3 to 5".to_owned();
+    let (_, changes) = world.request(&Request::system(Command::Decide(Box::new(plan)))).expect("accepted");
+    assert_eq!(changes.history[0].reason, "Scaled up from 3 to 5 replicas (2 added)");
+}
+
 /// FAULTS 23: whatever delayed it, a plan made from something older does nothing.
 #[test]
 fn an_older_plan_is_refused() {
