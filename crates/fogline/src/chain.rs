@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use fogline_api::http::DecisionResponse;
 use fogline_core::id::PolicyId;
 use fogline_core::record::DecisionStatus;
-use fogline_core::scaling::Decision;
 use fogline_core::scaling::decision::{Event, InputRecord, Step};
 use fogline_core::scaling::inputs::{Run, Trigger};
 use fogline_core::scaling::vote::{Ballot, Vote};
+use fogline_core::scaling::{Decision, shown};
 
 use crate::output::{Paint, Table, clean, moment};
 
@@ -100,7 +100,7 @@ fn input_row(input: &InputRecord, metric: &str, remark: String) -> [String; 5] {
     let why: Vec<String> = why.into_iter().filter(|part| !part.is_empty()).collect();
     [
         metric.to_owned(),
-        input.value.map_or_else(|| "-".to_owned(), figure),
+        input.value.map_or_else(|| "-".to_owned(), shown),
         input.age_s.map_or_else(|| "-".to_owned(), |age| format!("{age:.0} s")),
         input.source.map_or("-", |source| source.as_str()).to_owned(),
         why.join(": "),
@@ -114,7 +114,7 @@ fn votes(votes: &[Vote], names: &BTreeMap<PolicyId, &str>, paint: Paint) -> Stri
             Some(metric) => format!("{} {metric}", vote.strategy.as_str()),
             None => vote.strategy.as_str().to_owned(),
         };
-        let parts: Vec<String> = vote.parts.iter().map(|(name, value)| format!("{name} {}", figure(*value))).collect();
+        let parts: Vec<String> = vote.parts.iter().map(|(name, value)| format!("{name} {}", shown(*value))).collect();
         let why = if parts.is_empty() { vote.why.clone() } else { format!("{} ({})", vote.why, parts.join(", ")) };
         let id = vote.policy_id.to_string();
         let policy = names.get(&vote.policy_id).copied().unwrap_or(&id);
@@ -156,12 +156,6 @@ fn event(event: &Event) -> String {
         Event::Fallback { subject, replicas } => format!("{subject} has no data: the fallback of {replicas} counts"),
     };
     clean(&text).into_owned()
-}
-
-/// With at most two places behind the point.
-fn figure(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -220,6 +214,13 @@ mod tests {
                 "scaled up from 2 to 4: request_rate 320 asks for 5",
             ]
         );
+    }
+
+    #[test]
+    fn a_figure_beyond_counting_does_not_fill_the_line() {
+        let mut decision = decision();
+        decision.inputs[0].value = Some(1e290);
+        assert!(told("web", &decision, PLAIN).contains("request_rate  1e290  "));
     }
 
     #[test]

@@ -25,4 +25,4 @@ pub use evaluate::{evaluate, metrics};
 pub use inputs::Inputs;
 pub use policy::{Policy, PolicySpec};
 pub use state::State;
-pub use strategy::{LoadScore, Transition, TransitionKind, preview};
+pub use strategy::{LoadScore, Transition, TransitionKind, preview, shown};

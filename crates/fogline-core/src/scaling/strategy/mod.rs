@@ -60,8 +60,9 @@ impl Context<'_> {
     }
 }
 
-/// A figure with at most two places after the point.
-pub(crate) fn shown(value: f64) -> String {
+/// A figure as people read it: with at most two places after the point, and a very large one by its power of ten.
+#[must_use]
+pub fn shown(value: f64) -> String {
     if value.abs() >= 1e15 {
         return format!("{value:e}");
     }

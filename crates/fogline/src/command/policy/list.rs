@@ -51,6 +51,7 @@ pub(super) fn strategies(spec: &PolicySpec) -> String {
     let found: Vec<String> = [
         of(rules, "rules"),
         spec.load_score.as_ref().map(|_| "load score".to_owned()),
+        spec.forecast.as_ref().map(|_| "forecast".to_owned()),
         of(spec.targets.len(), "target"),
         of(spec.schedules.len(), "schedule"),
         spec.scale_to_zero.then(|| "to zero".to_owned()),
@@ -72,4 +73,27 @@ pub(super) fn state(policy: &PolicyResponse) -> String {
         (None, PolicyExecutor::None) => "no executor".to_owned(),
         (None, PolicyExecutor::Deployment | PolicyExecutor::Webhook) => "active".to_owned(),
     }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_of_a_policy_is_named() {
+        let of = |rest: &str| {
+            let text = format!("name: web\ntarget_type: deployment\nmin_replicas: 1\nmax_replicas: 9\n{rest}");
+            strategies(&serde_saphyr::from_str::<PolicySpec>(&text).expect("a policy"))
+        };
+        for (rest, named) in [
+            ("", "bounds only"),
+            ("forecast: {metric: request_rate, target: 80}\n", "forecast"),
+            (
+                "targets: [{metric: request_rate, target: 80}]\nforecast: {metric: request_rate, target: 80}\n",
+                "target, forecast",
+            ),
+        ] {
+            assert_eq!(of(rest), named, "{rest}");
+        }
+    }
+}
 }
