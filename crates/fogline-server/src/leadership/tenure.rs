@@ -20,7 +20,7 @@ use crate::events::Feed;
 use crate::presence::Presence;
 use crate::proxies::{Figures, Registry as Proxies};
 use crate::scaling::{Alarm, Scaler, ScalerParts};
-use crate::writer::{Publisher, Stopped, WriterParts, WriterTask, load};
+use crate::writer::{Publisher, PublisherParts, Stopped, WriterParts, WriterTask, load};
 
 /// How often what is kept only for a while is let go of.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(300);
@@ -48,15 +48,16 @@ impl Tenure {
         let (feed, alarm) = (Arc::new(Feed::default()), Arc::new(Alarm::default()));
         let proxies = Arc::new(Proxies::default());
         let traffic = Arc::new(Figures::new(standing.clock.clone(), Arc::clone(&alarm)));
-        let publisher = Publisher::new(
-            Arc::clone(&registry),
-            presence.clone(),
-            standing.telemetry.clone(),
-            Arc::clone(&mandate),
-            Arc::clone(&feed),
-            Arc::clone(&alarm),
-            (Arc::clone(&proxies), Arc::clone(&traffic)),
-        );
+        let publisher = Publisher::new(PublisherParts {
+            registry: Arc::clone(&registry),
+            presence: presence.clone(),
+            telemetry: standing.telemetry.clone(),
+            mandate: Arc::clone(&mandate),
+            feed: Arc::clone(&feed),
+            alarm: Arc::clone(&alarm),
+            proxies: Arc::clone(&proxies),
+            traffic: Arc::clone(&traffic),
+        });
         let parts = WriterParts {
             store: standing.store.clone(),
             lease: lease.clone(),

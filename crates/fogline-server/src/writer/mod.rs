@@ -29,7 +29,7 @@ use fogline_core::traffic::ServiceSignal;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(crate) use load::load;
-pub(crate) use publish::Publisher;
+pub(crate) use publish::{Publisher, PublisherParts};
 pub(crate) use stopped::Stopped;
 pub(crate) use task::{WriterParts, WriterTask};
 

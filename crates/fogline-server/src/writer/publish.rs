@@ -22,6 +22,18 @@ use crate::proxies::{Figures, Registry as Proxies};
 use crate::scaling::Alarm;
 use crate::telemetry::{Census, Telemetry};
 
+/// Whom a publisher tells.
+pub(crate) struct PublisherParts {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) presence: Presence,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) mandate: Arc<Mandate>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) alarm: Arc<Alarm>,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) traffic: Arc<Figures>,
+}
+
 pub(crate) struct Publisher {
     registry: Arc<Registry>,
     presence: Presence,
@@ -37,15 +49,8 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(
-        registry: Arc<Registry>,
-        presence: Presence,
-        telemetry: Telemetry,
-        mandate: Arc<Mandate>,
-        feed: Arc<Feed>,
-        alarm: Arc<Alarm>,
-        (proxies, traffic): (Arc<Proxies>, Arc<Figures>),
-    ) -> Self {
+    pub(crate) fn new(parts: PublisherParts) -> Self {
+        let PublisherParts { registry, presence, telemetry, mandate, feed, alarm, proxies, traffic } = parts;
         let (table, census) = (HashMap::new(), Census::default());
         Self { registry, presence, telemetry, mandate, feed, alarm, proxies, traffic, table, census }
     }
@@ -62,24 +67,25 @@ impl Publisher {
         self.table = services.into_iter().map(|service| (service.deployment_id, service)).collect();
     }
 
-    /// A batch was committed.
-    pub(super) fn committed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
-        self.presence.committed(changes);
-        self.feed.committed(cluster, changes, revision);
-        self.alarm.committed(changes);
-        self.census.committed(changes);
-        self.census.show(&self.telemetry);
-        self.send(cluster, revision, touched(cluster, changes));
-        self.route(cluster, rerouted(cluster, changes));
+    /// A batch has landed: with its rows where it has any, and with what it has brought that no row says.
+    pub(super) fn landed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
+        if !changes.is_empty() {
+            self.presence.committed(changes);
+            self.feed.committed(cluster, changes, revision);
+            self.alarm.committed(changes);
+            self.census.committed(changes);
+            self.census.show(&self.telemetry);
+        }
+        // A replica that becomes ready changes its row and its deployment's readiness: its service is compared once.
+        let mut nodes = touched(cluster, changes);
+        nodes.extend(&changes.released);
+        self.send(cluster, revision, nodes);
+        let mut services = rerouted(cluster, changes);
+        services.extend(&changes.readiness);
+        self.route(cluster, services);
         for node in changes.nodes.removals() {
             self.registry.removed(node);
         }
-    }
-
-    /// What a batch has brought and no row says.
-    pub(super) fn observed(&mut self, cluster: &Cluster, changes: &Changes, revision: u64) {
-        self.send(cluster, revision, changes.released.iter().copied());
-        self.route(cluster, changes.readiness.clone());
     }
 
     /// Tells proxies of those of these deployments that are another service than they know.

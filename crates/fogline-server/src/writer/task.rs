@@ -300,10 +300,7 @@ impl WriterTask {
             };
             waiting.reply.give(answer);
         }
-        if !batch.changes.is_empty() {
-            self.publisher.committed(&self.cluster, &batch.changes, revision);
-        }
-        self.publisher.observed(&self.cluster, &batch.changes, revision);
+        self.publisher.landed(&self.cluster, &batch.changes, revision);
         Ok(None)
     }
 
