@@ -1,22 +1,21 @@
 //! The length of a list or a stream in Redis.
 //!
 //! Which of the two a key is, is asked first. A key that is not there is an empty list, as `LLEN` itself has it: Redis
-//! removes a list with its last element, and a queue that was drained is what people scale down for. The connection is made here, to an address that was
-//! checked, and reads no more than [`MOST_BYTES`], whatever the other side says it will send; it lasts for one question.
-//! Tests: `tests/it/redis.rs`.
+//! removes a list with its last element, and a queue that was drained is what people scale down for. The connection is
+//! made here, to an address that was checked, and reads no more than [`MOST_BYTES`], whatever the other side says it will
+//! send; it lasts for one question. Tests: `tests/it/redis.rs`.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fogline_core::time::Timestamp;
 use futures_util::future::{Either, select};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError};
-use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use url::{Host, Url};
@@ -24,7 +23,7 @@ use url::{Host, Url};
 use crate::Answer;
 use crate::credentials::{Credentials, Secret};
 use crate::guard::{Guard, host_of};
-use crate::tls;
+use crate::tls::{self, Tls};
 
 /// The most that is read of one connection. A type and a length are some thirty bytes.
 const MOST_BYTES: usize = 64 * 1_024;
@@ -37,8 +36,7 @@ pub(crate) struct RedisServer {
     host: Host,
     port: u16,
     database: i64,
-    /// Trusted certificates, where it is called with TLS: made when they are first needed.
-    tls: Option<Arc<Mutex<Option<Arc<ClientConfig>>>>>,
+    tls: Tls,
     guard: Guard,
     credentials: Credentials,
 }
@@ -54,10 +52,10 @@ impl RedisServer {
             guard.check_url(url, &["redis", "rediss"]).map_err(|reason| format!("the url {reason}; {ACCEPTED}"))?;
         let host = host_of(&url).ok_or_else(|| format!("the url names no host; {ACCEPTED}"))?;
         let tls = match (url.scheme(), ca_file) {
-            ("rediss", Some(path)) => Some(Arc::new(Mutex::new(Some(tls::client(Some(path))?)))),
-            ("rediss", None) => Some(Arc::default()),
+            ("rediss", Some(path)) => Tls::Of(tls::of_file(path)?),
+            ("rediss", None) => Tls::Machine,
             (_, Some(_)) => return Err("ca_file needs a url with rediss://".to_owned()),
-            (_, None) => None,
+            (_, None) => Tls::Off,
         };
         let database = database(&url).map_err(|reason| format!("the url {reason}"))?;
         Ok(Self { host, port: url.port().unwrap_or(USUAL_PORT), database, tls, guard: guard.clone(), credentials })
@@ -71,10 +69,15 @@ impl RedisServer {
     async fn ask_as(&self, secret: &Secret, key: &str, now: Timestamp) -> Result<Answer, String> {
         let addresses = self.guard.addresses(&self.host, self.port).await.map_err(|refused| refused.to_string())?;
         let stream = TcpStream::connect(&*addresses).await.map_err(|error| format!("cannot connect: {error}"))?;
-        let length = match &self.tls {
+        let trusted = match &self.tls {
+            Tls::Off => None,
+            Tls::Machine => Some(tls::machine()?),
+            Tls::Of(config) => Some(Arc::clone(config)),
+        };
+        let length = match trusted {
             None => length(Bounded::new(stream), self.login(secret), key).await?,
             Some(config) => {
-                let stream = tls::connect(trusted(config)?, &self.host, stream).await?;
+                let stream = tls::connect(config, &self.host, stream).await?;
                 length(Bounded::new(stream), self.login(secret), key).await?
             }
         };
@@ -98,14 +101,6 @@ impl std::fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisServer").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
-}
-
-fn trusted(place: &Mutex<Option<Arc<ClientConfig>>>) -> Result<Arc<ClientConfig>, String> {
-    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(config) = &*place {
-        return Ok(Arc::clone(config));
-    }
-    Ok(Arc::clone(place.insert(tls::client(None)?)))
 }
 
 /// Which database a URL names, by its path or by `?db=`; the first where it names none.

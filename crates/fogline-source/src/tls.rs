@@ -1,7 +1,7 @@
-//! Certificates: whose are trusted.
+//! Certificates: whose are trusted. Those of the machine are read once, when they are first needed. Tests: below.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -37,8 +37,34 @@ pub(crate) fn for_http(path: &Path) -> Result<Vec<reqwest::Certificate>, String>
         .map_err(|_| format!("the ca_file {} holds a certificate that cannot be used", path.display()))
 }
 
-/// A client for other connections, trusting the file's certificates, or those of the machine.
-pub(crate) fn client(path: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+/// Whom a client of other connections trusts.
+#[derive(Clone)]
+pub(crate) enum Tls {
+    /// It is called without TLS.
+    Off,
+    /// The certificates of the machine.
+    Machine,
+    /// Those of a file.
+    Of(Arc<ClientConfig>),
+}
+
+/// A client that trusts the certificates of the machine. Reading them takes a while and a file or two, which a question
+/// that is asked every few seconds must not.
+pub(crate) fn machine() -> Result<Arc<ClientConfig>, String> {
+    static MACHINE: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
+    let mut known = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*known {
+        Some(config) => Ok(Arc::clone(config)),
+        None => Ok(Arc::clone(known.insert(client(None)?))),
+    }
+}
+
+/// A client that trusts the certificates of a file.
+pub(crate) fn of_file(path: &Path) -> Result<Arc<ClientConfig>, String> {
+    client(Some(path))
+}
+
+fn client(path: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let broken = |error: rustls::Error| format!("TLS cannot be set up: {error}");
     let builder =
@@ -71,4 +97,15 @@ pub(crate) async fn connect(
         url::Host::Ipv6(address) => ServerName::IpAddress(std::net::IpAddr::V6(*address).into()),
     };
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| format!("cannot encrypt: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificates_of_the_machine_are_read_once() {
+        let (first, second) = (machine().unwrap(), machine().unwrap());
+        assert!(Arc::ptr_eq(&first, &second));
+    }
 }
