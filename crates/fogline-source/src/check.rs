@@ -61,23 +61,13 @@ fn connection(places: &Places, spec: &MetricSpec, name: &str) -> Result<(), Fiel
         },
         Some(found) => Err(FieldError::new(
             "connection",
-            format!("{name:?} is {}, and the source is {}", word(found), word(kind)),
-            format!("a connection of the kind {}", word(kind)),
+            format!("{name:?} is {}, and the source is {}", found.as_str(), kind.as_str()),
+            format!("a connection of the kind {}", kind.as_str()),
         )),
         None => Err(FieldError::new(
             "connection",
             format!("{name:?} is not in the server's settings"),
             "a name below metric_connections there",
         )),
-    }
-}
-
-/// A kind as settings and policies write it.
-pub(crate) const fn word(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::Prometheus => "prometheus",
-        SourceKind::HttpJson => "http_json",
-        SourceKind::Postgresql => "postgresql",
-        SourceKind::Redis => "redis",
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::policy::SourceKind;
 use crate::time::Timestamp;
 
 /// Names of the metrics that the system measures itself.
@@ -93,10 +94,10 @@ impl Source {
         match self {
             Self::Builtin => "built-in",
             Self::Push => "push",
-            Self::Prometheus => "prometheus",
-            Self::HttpJson => "http_json",
-            Self::Postgresql => "postgresql",
-            Self::Redis => "redis",
+            Self::Prometheus => SourceKind::Prometheus.as_str(),
+            Self::HttpJson => SourceKind::HttpJson.as_str(),
+            Self::Postgresql => SourceKind::Postgresql.as_str(),
+            Self::Redis => SourceKind::Redis.as_str(),
             Self::Series => "series",
         }
     }

@@ -67,12 +67,7 @@ impl Figures {
             Sample::Stale { .. } => "stale",
             Sample::Error { .. } => "error",
         };
-        let kind = match kind {
-            SourceKind::Prometheus => "prometheus",
-            SourceKind::HttpJson => "http_json",
-            SourceKind::Postgresql => "postgresql",
-            SourceKind::Redis => "redis",
-        };
+        let kind = kind.as_str();
         self.telemetry.record(|| {
             metrics::counter!("fogline_scaling_source_failures_total", "kind" => kind, "outcome" => outcome)
                 .increment(1);

@@ -4,6 +4,7 @@
 //! and whoever writes a query can have it quote anything. What is told is the code and what that stands for
 //! (postgresql.org/docs/current/errcodes-appendix.html).
 
+use fogline_core::causes;
 use sqlx::Error;
 
 /// Why a query failed.
@@ -19,7 +20,8 @@ pub(super) fn of_login(error: &Error) -> String {
 fn told(what: &str, error: &Error) -> String {
     match error.as_database_error() {
         Some(error) => of_code(what, error.code().as_deref().unwrap_or_default()),
-        None => of_the_way(error),
+        // A connection that could not be made, or broke: the client's words, with what is behind them.
+        None => causes::chain(error),
     }
 }
 
@@ -27,20 +29,6 @@ fn of_code(what: &str, code: &str) -> String {
     let is_code = code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
     let code = if is_code { code } else { "XX000" };
     format!("{what} ({code}, {})", meaning(code))
-}
-
-/// Of a connection that could not be made, or broke: the client's words, with what is behind them.
-fn of_the_way(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = std::error::Error::source(error);
-    while let Some(error) = behind {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        behind = error.source();
-    }
-    text
 }
 
 /// The codes that people meet, and of the rest the class.

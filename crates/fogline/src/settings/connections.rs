@@ -18,13 +18,6 @@ const TABLE: &str = "metric_connections.";
 const KEYS: [&str; 7] = ["kind", "url", "bearer_token_file", "username", "password_file", "ca_file", "allow_sql"];
 /// The table of a connection that has SQL by name.
 const QUERIES: &str = "queries";
-/// Kinds by their names.
-const KINDS: [(&str, SourceKind); 4] = [
-    ("prometheus", SourceKind::Prometheus),
-    ("http_json", SourceKind::HttpJson),
-    ("postgresql", SourceKind::Postgresql),
-    ("redis", SourceKind::Redis),
-];
 
 /// The connections of a file.
 #[derive(Clone, Default, Debug)]
@@ -99,9 +92,9 @@ fn connection(name: &str, Table { fields, queries }: &Table<'_>) -> Result<Conne
         Some("true") => true,
         Some(_) => return Err("allow_sql is neither true nor false".to_owned()),
     };
-    let kinds = || KINDS.map(|(word, _)| word).join(", ");
+    let kinds = || SourceKind::ALL.map(SourceKind::as_str).join(", ");
     let kind = fields.get("kind").ok_or_else(|| format!("kind is missing; accepted: {}", kinds()))?;
-    let kind = KINDS.iter().find(|(word, _)| word == kind).map(|(_, kind)| *kind);
+    let kind = SourceKind::ALL.into_iter().find(|known| known.as_str() == *kind);
     let kind = kind.ok_or_else(|| format!("kind is none of {}", kinds()))?;
     let url = fields.get("url").ok_or("url is missing")?;
     let path = |key| fields.get(key).map(PathBuf::from);

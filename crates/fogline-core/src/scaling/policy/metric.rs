@@ -25,6 +25,22 @@ pub enum SourceKind {
     Redis,
 }
 
+impl SourceKind {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Prometheus, Self::HttpJson, Self::Postgresql, Self::Redis];
+
+    /// The name, as settings and policies write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prometheus => "prometheus",
+            Self::HttpJson => "http_json",
+            Self::Postgresql => "postgresql",
+            Self::Redis => "redis",
+        }
+    }
+}
+
 /// Of several series of one answer, which number counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -13,6 +13,8 @@ use super::{MetricSpec, PolicySpec, SourceKind};
 
 const MAX_URL_CHARS: usize = 2_000;
 const MAX_QUERY_CHARS: usize = 10_000;
+/// What is accepted where no url is.
+const SET_UP: &str = "connection: the name of one in the settings";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Checks all metrics of the policy's own.
@@ -34,20 +36,24 @@ pub(super) fn callback(check: &mut Check, spec: &PolicySpec) {
         spec.target_type != "deployment",
         "callback_url",
         || "is set, but a deployment is scaled directly".to_owned(),
-        "a target of another type, or no callback_url",
+        "a target of another type, or none",
     );
     address(check, "callback_url", url, &["http", "https"], &[]);
 }
 
 fn server(check: &mut Check, at: &dyn Fn(&str) -> String, metric: &MetricSpec) {
-    let (schemes, parameters): (&[&str], &[&str]) = match metric.source {
-        SourceKind::Prometheus | SourceKind::HttpJson => (&["http", "https"], &[]),
-        // A driver would take host and password from the parameters as well.
-        SourceKind::Postgresql => (&["postgres", "postgresql"], &["sslmode"]),
-        SourceKind::Redis => (&["redis", "rediss"], &["db"]),
-    };
-    if let Some(url) = &metric.url {
-        address(check, &at("url"), url, schemes, parameters);
+    match (&metric.url, metric.source) {
+        (None, _) => {}
+        (Some(url), SourceKind::Prometheus | SourceKind::HttpJson) => {
+            address(check, &at("url"), url, &["http", "https"], &[]);
+        }
+        (Some(url), SourceKind::Redis) => address(check, &at("url"), url, &["redis", "rediss"], &["db"]),
+        (Some(_), SourceKind::Postgresql) => check.that(
+            false,
+            &at("url"),
+            || "is set, but PostgreSQL is asked only where an administrator has set it up".to_owned(),
+            SET_UP,
+        ),
     }
     if let Some(name) = &metric.connection {
         let fits = (1..=100).contains(&name.chars().count())
@@ -64,8 +70,12 @@ fn server(check: &mut Check, at: &dyn Fn(&str) -> String, metric: &MetricSpec) {
     check.that(
         metric.url.is_some() || metric.connection.is_some() || metric.source == SourceKind::Prometheus,
         &at("connection"),
-        || format!("is missing, and so is url: nothing says which {} server to ask", words(metric.source)),
-        "connection: the name of one in the settings, or url",
+        || format!("is missing, and so is url: nothing says which {} server to ask", metric.source.as_str()),
+        if metric.source == SourceKind::Postgresql {
+            SET_UP
+        } else {
+            "connection: the name of one in the settings, or url"
+        },
     );
 }
 
@@ -82,7 +92,7 @@ fn parts(check: &mut Check, at: &dyn Fn(&str) -> String, metric: &MetricSpec) {
     ];
     for (part, is_given, kinds) in given {
         let known = !is_given || kinds.contains(&kind);
-        check.that(known, &at(part), || format!("means nothing to a source {}", words(kind)), "none");
+        check.that(known, &at(part), || format!("means nothing to a source {}", kind.as_str()), "none");
     }
     let needed = match kind {
         Prometheus => Some(("query", &metric.query, "PromQL, such as sum(rate(requests_total[1m]))")),
@@ -113,15 +123,6 @@ fn parts(check: &mut Check, at: &dyn Fn(&str) -> String, metric: &MetricSpec) {
 fn is_pointer(text: &str) -> bool {
     let rest_is_escaped = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     (text.is_empty() || text.starts_with('/')) && rest_is_escaped && text.chars().count() <= 500
-}
-
-const fn words(kind: SourceKind) -> &'static str {
-    match kind {
-        SourceKind::Prometheus => "prometheus",
-        SourceKind::HttpJson => "http_json",
-        SourceKind::Postgresql => "postgresql",
-        SourceKind::Redis => "redis",
-    }
 }
 
 fn address(check: &mut Check, field: &str, url: &str, schemes: &[&str], parameters: &[&str]) {
@@ -161,7 +162,7 @@ fn fault_of(url: &str, schemes: &[&str], parameters: &[&str]) -> Option<String> 
     if !is_host || !is_port {
         return Some(format!("{authority:?} is no host and port"));
     }
-    // HTTP asks what it likes; the other drivers take settings from there.
+    // HTTP asks what it likes; another driver takes settings from there.
     let query = path.split_once('?').map_or("", |(_, query)| query).split('&').filter(|_| !scheme.starts_with("http"));
     let mut names =
         query.map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).filter(|name| !name.is_empty());

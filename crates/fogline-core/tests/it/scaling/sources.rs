@@ -27,7 +27,6 @@ fn each_kind_of_source_is_accepted_with_what_it_needs() {
         "source: http_json, url: \"http://queue/stats?queue=a&x=1\"",
         "source: http_json, connection: queue, pointer: /queue/0/a~1b",
         "source: postgresql, connection: db, query: SELECT count(*) FROM jobs",
-        "source: postgresql, url: \"postgres://db.example:5432/app?sslmode=require\", query: SELECT 1",
         "source: redis, url: \"redis://[2001:db8::1]:6379/0\", key: jobs",
         "source: redis, url: \"rediss://cache:6380\", key: jobs, interval: 1h, timeout: 60s",
     ] {
@@ -58,6 +57,11 @@ fn what_is_missing_foreign_or_out_of_range_is_named() {
             &["metrics.lag.connection: is missing, and so is url: nothing says which postgresql server to ask"],
         ),
         ("source: postgresql, connection: db", &["metrics.lag.query: is missing"]),
+        (
+            "source: postgresql, url: \"postgres://db.example/app\", query: SELECT 1",
+            &["metrics.lag.url: is set, but PostgreSQL is asked only where an administrator has set it up; accepted: \
+               connection: the name of one in the settings"],
+        ),
         ("source: redis, connection: cache", &["metrics.lag.key: is missing"]),
         (
             "source: redis, connection: cache, key: a, url: \"redis://cache\"",
@@ -107,14 +111,16 @@ fn an_address_is_plain_and_without_credentials() {
     for (source, url) in [
         ("prometheus", "https://ann:secret@host/"),
         ("prometheus", "http://ann@host"),
-        ("postgresql", "postgres://a:b@db/x"),
+        ("redis", "redis://ann:secret@cache/1"),
     ] {
         let errors = address(source, url).join("; ");
         assert!(errors.contains("put them into a connection"), "{url}: {errors}");
         assert!(!errors.contains("secret"), "what was secret is not repeated: {errors}");
     }
-    for parameter in ["host=10.0.0.1", "hostaddr=10.0.0.1", "password=x", "sslmode=require&user=postgres"] {
-        let errors = address("postgresql", &format!("postgres://db/app?{parameter}")).join("; ");
+    let errors = address("postgresql", "postgres://ann:secret@db/app").join("; ");
+    assert!(errors.contains("metrics.lag.url: is set") && !errors.contains("secret"), "{errors}");
+    for parameter in ["host=10.0.0.1", "hostaddr=10.0.0.1", "password=x", "db=1&user=postgres"] {
+        let errors = address("redis", &format!("redis://cache/?{parameter}")).join("; ");
         assert!(errors.contains("has the parameter") && errors.contains("a connection"), "{parameter}: {errors}");
     }
 }
