@@ -1,8 +1,8 @@
 //! Which server is called next, and when.
 //!
-//! Decides without a clock and without randomness: both are arguments. Invariant: no server is called twice without a pause, except where one names another as the leader, and that at most
-//! [`HOPS`] times. Pauses are random within a doubling bound, so that a thousand that lose their server do not come
-//! back at once. Tests: below.
+//! Decides without a clock and without randomness: both are arguments. Invariant: no server is called twice without a
+//! pause, except where one names another as the leader, and that at most [`HOPS`] times. Pauses are random within a
+//! doubling bound, so that a thousand that lose their server do not come back at once. Tests: below.
 
 /// Bound of the first pause.
 const FIRST_BOUND_US: u64 = 500_000;

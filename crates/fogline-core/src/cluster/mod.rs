@@ -31,6 +31,7 @@ use crate::time::Timestamp;
 
 use drain::{DrainBook, Untold};
 pub(crate) use edit::stated_digest;
+pub(crate) use proxies::MAX_PROXIES;
 use proxies::ProxyBook;
 use routes::RouteBook;
 use wakes::WakeBudget;

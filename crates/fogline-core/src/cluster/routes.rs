@@ -1,8 +1,9 @@
 //! Who has claimed which way in, and what proxies are told of it.
 //!
 //! Invariants: no two deployments that are not deleted have the same route; a host, with all hosts below it where it is
-//! a wildcard, belongs to one user; nobody but an administrator takes requests from somebody else's route. Checked when a route is claimed, by a look at the claims that could be in its way,
-//! not at all deployments. Tests: `tests/it/front/claims.rs`.
+//! a wildcard, belongs to one user; nobody but an administrator takes requests from somebody else's route. Checked when a
+//! route is claimed, by a look at the claims that could be in its way, not at all deployments. Tests:
+//! `tests/it/front/claims.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

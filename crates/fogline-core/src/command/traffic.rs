@@ -4,24 +4,24 @@
 //! is not heard: it would not be waited for either.
 
 use super::{Actor, Outcome, Rejection};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, MAX_PROXIES};
 use crate::id::ReplicaId;
 use crate::spec::FieldError;
 use crate::time::Timestamp;
 use crate::traffic::ServiceSignal;
 
-const MAX_NAME_CHARS: usize = 200;
+const MAX_NAME_BYTES: usize = 200;
 
 impl Cluster {
     pub(super) fn attach_proxy(&mut self, actor: &Actor, proxy: &str, now: Timestamp) -> Result<Outcome, Rejection> {
         actor.must_be_agent("presenting a proxy")?;
-        let fits = (1..=MAX_NAME_CHARS).contains(&proxy.len()) && !proxy.contains(char::is_control);
+        let fits = (1..=MAX_NAME_BYTES).contains(&proxy.len()) && !proxy.contains(char::is_control);
         if !fits {
-            let error = FieldError::new("proxy", "is no name", "1 to 200 bytes in one line");
+            let error = FieldError::new("proxy", "is no name", format!("1 to {MAX_NAME_BYTES} bytes in one line"));
             return Err(Rejection::field(error));
         }
         if !self.proxies_mut().has_room_for(proxy) {
-            let error = FieldError::new("proxy", "is one too many", "at most 1000 proxies at a time");
+            let error = FieldError::new("proxy", "is one too many", format!("at most {MAX_PROXIES} proxies at a time"));
             return Err(Rejection::field(error));
         }
         self.proxies_mut().attach(proxy, now);

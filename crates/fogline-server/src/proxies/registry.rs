@@ -60,7 +60,7 @@ impl Attached {
     ///
     /// # Errors
     /// When it is heard meanwhile.
-    async fn is_silent(&self, clock: &Clock) -> Result<(), Status> {
+    async fn falls_silent(&self, clock: &Clock) -> Result<(), Status> {
         let known = self.heard();
         let left = SILENT.saturating_sub(clock.now().since(known));
         if left.is_zero() {
@@ -71,7 +71,7 @@ impl Attached {
     }
 
     /// Nothing will come of it any more.
-    pub(super) fn is_over(&self) {
+    pub(super) fn end(&self) {
         self.over.cancel();
     }
 }
@@ -93,7 +93,7 @@ impl Registry {
         let name = greeting.name.clone();
         let before = self.lock().get(&name).cloned();
         if let Some(before) = before {
-            before.is_silent(clock).await?;
+            before.falls_silent(clock).await?;
             before
                 .mailbox
                 .end(Status::aborted(format!("another session is proxy {name} now: nothing was heard of this one")));
@@ -185,7 +185,7 @@ mod tests {
         assert!(attaching.as_mut().now_or_never().is_none(), "the older one is still at it");
         assert!(older.mailbox.next().expect_err("ended").message().contains("another session is proxy edge"));
         registry.detach(&older);
-        older.is_over();
+        older.end();
         let newer = attaching.await.expect("room");
         assert_eq!(registry.all().iter().map(|session| session.number).collect::<Vec<_>>(), [newer.number]);
     }
@@ -207,7 +207,7 @@ mod tests {
         let mut attaching = Box::pin(registry.attach(greeting("edge"), &clock));
         assert!(attaching.as_mut().now_or_never().is_none());
         registry.detach(&older);
-        older.is_over();
+        older.end();
         assert!(attaching.now_or_never().expect("at once").is_ok());
     }
 

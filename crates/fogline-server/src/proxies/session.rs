@@ -135,7 +135,7 @@ async fn leave(term: &Arc<Term>, session: &Arc<Attached>) {
     // Where that cannot be said, nobody decides anything any more.
     let _ = submit(term, || Command::DetachProxy { proxy: session.greeting.name.clone() }).await;
     term.proxies.detach(session);
-    session.is_over();
+    session.end();
 }
 
 /// Has a command about the proxy decided, however busy the writer is.

@@ -1,10 +1,10 @@
 //! Which reading a name means: the policy's own source, else what was pushed, else what the system measures, else
 //! PromQL.
 //!
-//! The first of them with a fresh value counts; where none is fresh, the first that says anything. Invariant: a
-//! pushed sample outranks a built-in one of the same name only while it is fresh, or where the system does not
-//! measure it at all: a pusher that fell silent is no 0. The record shows both. Where two policies on a target give
-//! one name two sources of their own, that of the older policy counts. Tests: `tests/it/scaling`.
+//! The first of them with a fresh value counts; where none is fresh, the first that says anything. Invariant: a pushed
+//! sample outranks a built-in one of the same name only while it is fresh, or where the system does not measure it at
+//! all: a pusher that fell silent is no 0. The record shows both. Stored policies on a target agree on the source of a
+//! name; a draft that is tried beside them may not, and theirs counts. Tests: `tests/it/scaling`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

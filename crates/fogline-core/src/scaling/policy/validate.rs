@@ -124,20 +124,20 @@ fn bounds(check: &mut Check, spec: &PolicySpec) {
     check.that(
         min >= 1 || spec.scale_to_zero,
         "min_replicas",
-        || "is 0 without scale_to_zero".to_owned(),
-        "1 or more, or 0 together with scale_to_zero: true",
+        || "is 0, and the policy does not scale to zero".to_owned(),
+        "1 or more, or 0 of a policy that scales to zero",
     );
     check.that(
         (1..=most).contains(&max),
         "max_replicas",
         || format!("{max} is out of range"),
-        &format!("1 to {most}, and at least min_replicas"),
+        &format!("1 to {most}, and at least the minimum"),
     );
     check.that(
         max >= min,
         "max_replicas",
-        || format!("{max} is below min_replicas, which is {min}"),
-        "at least min_replicas",
+        || format!("{max} is below the minimum, which is {min}"),
+        "at least the minimum",
     );
     for (field, seconds) in [
         ("cooldown_seconds", spec.cooldown_seconds.map(Duration::from_secs)),
@@ -198,8 +198,13 @@ fn load_score(check: &mut Check, spec: &PolicySpec) {
     check.that(
         score.scale_down_threshold < score.scale_up_threshold,
         "load_score.scale_down_threshold",
-        || format!("{} is not below scale_up_threshold, {}", score.scale_down_threshold, score.scale_up_threshold),
-        "less than scale_up_threshold",
+        || {
+            format!(
+                "{} is not below the threshold for scaling up, {}",
+                score.scale_down_threshold, score.scale_up_threshold
+            )
+        },
+        "less than the threshold for scaling up",
     );
 }
 
@@ -237,8 +242,8 @@ fn idle(check: &mut Check, spec: &PolicySpec) {
     check.that(
         spec.scale_to_zero || spec.idle.activation.is_empty(),
         "idle.activation",
-        || "is set, but scale_to_zero is not".to_owned(),
-        "activation metrics together with scale_to_zero: true",
+        || "is set, but the policy does not scale to zero".to_owned(),
+        "activation metrics of a policy that scales to zero",
     );
 }
 
@@ -279,7 +284,7 @@ fn missing(check: &mut Check, spec: &PolicySpec) {
         (spec.min_replicas.max(1)..=spec.max_replicas).contains(&replicas),
         "fallback.replicas",
         || format!("{replicas} is out of range"),
-        "from min_replicas to max_replicas",
+        "from the minimum to the maximum",
     );
 }
 

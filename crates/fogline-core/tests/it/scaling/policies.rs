@@ -121,8 +121,8 @@ fn every_field_at_fault_is_named_with_what_would_do() {
     for (yaml, parts) in [
         ("name: \"a b\"\n".to_owned(), &["name: is no name"][..]),
         ("target_type: \"\"\n".to_owned(), &["target_type: is no type"]),
-        ("min_replicas: 0\n".to_owned(), &["min_replicas: is 0 without scale_to_zero"]),
-        ("min_replicas: 5\nmax_replicas: 4\n".to_owned(), &["max_replicas: 4 is below min_replicas, which is 5"]),
+        ("min_replicas: 0\n".to_owned(), &["min_replicas: is 0, and the policy does not scale to zero"]),
+        ("min_replicas: 5\nmax_replicas: 4\n".to_owned(), &["max_replicas: 4 is below the minimum, which is 5"]),
         ("max_replicas: 101\n".to_owned(), &["max_replicas: 101 is out of range", "1 to 100"]),
         ("cooldown_seconds: 100000\n".to_owned(), &["cooldown_seconds: 1d3h46m40s is out of range"]),
         ("max_hourly_cost: 0\n".to_owned(), &["max_hourly_cost: 0 is out of range"]),
@@ -154,13 +154,16 @@ fn every_field_at_fault_is_named_with_what_would_do() {
         ("load_score: {target_cpu_percent: 101}\n".to_owned(), &["load_score.target_cpu_percent: 101 is out of range"]),
         (
             "load_score: {scale_up_threshold: 30, scale_down_threshold: 80}\n".to_owned(),
-            &["load_score.scale_down_threshold: 80 is not below scale_up_threshold, 30"],
+            &["load_score.scale_down_threshold: 80 is not below the threshold for scaling up, 30"],
         ),
         ("targets: [{metric: m, target: 0}]\n".to_owned(), &["targets[0].target: 0 is out of range"]),
         ("tolerance: 1\n".to_owned(), &["tolerance.up: 1 is out of range", "tolerance.down: 1 is out of range"]),
         ("on_missing: fallback\n".to_owned(), &["fallback: is missing"]),
         ("fallback: {replicas: 11}\n".to_owned(), &["fallback.replicas: 11 is out of range"]),
-        ("idle: {activation: [{metric: m}]}\n".to_owned(), &["idle.activation: is set, but scale_to_zero is not"]),
+        (
+            "idle: {activation: [{metric: m}]}\n".to_owned(),
+            &["idle.activation: is set, but the policy does not scale to zero"],
+        ),
         ("max_terminations: 0\n".to_owned(), &["max_terminations: 0 is out of range"]),
         (
             "min_replicas: 0\nmax_hourly_cost: -1\ncooldown_seconds: 900000\n".to_owned(),

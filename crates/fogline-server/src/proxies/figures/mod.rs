@@ -3,8 +3,8 @@
 //! Proxies tell counters, each in its own moments; here they become seconds that can be compared. A second counts once every
 //! proxy that is heard has told of it. Invariants: only what is in the table takes memory; the first report of a session is
 //! where its counters begin and adds nothing, so a proxy that comes back makes no spike, and no report adds more than
-//! [`MOST_GAINED`]; a time in which no proxy was heard is missing, not 0. Must never wait. [`series`] keeps one deployment, [`measure`] makes readings, [`render`] the figures
-//! for monitoring. Tests: in the files, `tests/it/proxies`.
+//! [`MOST_GAINED`]; a time in which no proxy was heard is missing, not 0. Must never wait. [`series`] keeps one
+//! deployment, [`measure`] makes readings, [`render`] the figures for monitoring. Tests: in the files, `tests/it/proxies`.
 
 mod measure;
 mod render;

@@ -2,8 +2,8 @@
 //!
 //! The order is what foreign keys and unique names ask for: names of removed rows, and of policies that change theirs,
 //! are freed first, changed rows come before new ones (a deployment's name is free once the old one is marked deleted),
-//! parents before children, and removals last, so that their cascades find everything. Invariant: the lease is checked by the first statement, so
-//! nobody who is not the leader writes a row.
+//! parents before children, and removals last, so that their cascades find everything. Invariant: the lease is checked by
+//! the first statement, so nobody who is not the leader writes a row.
 
 mod bulk;
 mod parameters;
