@@ -18,7 +18,7 @@ use super::pushes::Pushes;
 use super::refusals::Refusals;
 use super::turns::Turns;
 use crate::auth::{AccessTokens, Passwords, Peers, Throttle};
-use crate::events::Places;
+use crate::leadership::Term;
 use crate::scaling::Scaler;
 use crate::state::Shared;
 
@@ -64,7 +64,7 @@ pub struct Http {
     /// Places for summaries: each reads some thousand points.
     pub summaries: Turns,
     /// Places for those who watch changes.
-    pub(crate) watchers: Arc<Places>,
+    pub watchers: Turns,
     /// How often they get a sign of life, and their logins are looked at again.
     pub(crate) heartbeat: Duration,
     /// Places for requests.
@@ -99,7 +99,7 @@ impl Http {
             backtests: Turns::new("backtests", 2, 1),
             drafts: Turns::new("evaluations of drafts", 16, 1),
             summaries: Turns::new("summaries", 8, 4),
-            watchers: Arc::default(),
+            watchers: Turns::new("watches", 512, 32),
             heartbeat: HEARTBEAT,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             peers,
@@ -119,12 +119,20 @@ impl Http {
         })
     }
 
+    /// The present term.
+    ///
+    /// # Errors
+    /// 503 where this server does not lead.
+    pub(crate) fn term(&self) -> ApiResult<Arc<Term>> {
+        self.shared.leadership.term().ok_or_else(|| self.shared.leadership.absence().into())
+    }
+
     /// The scaling engine.
     ///
     /// # Errors
     /// 503 where this server does not lead, and so has none.
     pub(crate) fn scaler(&self) -> ApiResult<Arc<Scaler>> {
-        self.shared.scaler().ok_or_else(|| self.shared.leadership.absence().into())
+        Ok(Arc::clone(&self.term()?.scaler))
     }
 
     /// A node's name. A node keeps the name that it was declared with, so it is read once.

@@ -11,6 +11,7 @@ mod forward;
 mod guard;
 mod limits;
 mod merge_patch;
+mod minutes;
 mod present;
 mod probes;
 mod problem;

@@ -19,7 +19,7 @@ use crate::proxies::{LoadPoint, Measure, ReplicaLoad};
 )]
 pub async fn handler(State(app): State<App>, caller: Caller, PathId(id): PathId) -> ApiResult<Json<TrafficResponse>> {
     let record = visible_deployment(&app, &caller, &id).await?;
-    let term = app.shared.leadership.term().ok_or_else(|| app.shared.leadership.absence())?;
+    let term = app.term()?;
     let at = app.shared.clock.now();
     let load = term.traffic.load(record.id).unwrap_or_default();
     Ok(Json(TrafficResponse {

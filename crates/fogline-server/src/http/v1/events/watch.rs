@@ -22,11 +22,12 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use crate::events::{Lost, MAX_WATCHES_OF_ONE, NoPlace, Place, Position};
+use crate::events::{Lost, Position};
 use crate::http::app::App;
 use crate::http::extract::{Caller, Params};
 use crate::http::problem::{ApiError, ApiResult, shown};
 use crate::http::problem_docs::ReadProblems;
+use crate::http::turns::Turn;
 use crate::http_listener::Closing;
 use crate::leadership::Term;
 
@@ -73,16 +74,15 @@ pub async fn handler(
     closing: Option<Extension<Closing>>,
 ) -> ApiResult<Response> {
     let since = last_event_id(&headers)?.or(query.since);
-    let leadership = &app.shared.leadership;
-    let term = leadership.term().ok_or_else(|| ApiError::from(leadership.absence()))?;
-    let place = app.watchers.take(caller.user.id).map_err(refused)?;
+    let term = app.term()?;
+    let turn = app.watchers.take(caller.user.id)?;
     let news = term.feed.news();
     let position = term.feed.position(since).map_err(|lost| gone(since, lost))?;
     let mut heartbeat = interval(app.heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Where nobody says when this server stops, it does not.
     let closing = closing.map_or_else(CancellationToken::new, |Extension(Closing(token))| token);
-    let watch = Watch { app: Arc::clone(&app), caller, term, position, news, heartbeat, closing, _place: place };
+    let watch = Watch { app: Arc::clone(&app), caller, term, position, news, heartbeat, closing, _turn: turn };
     let body = ResponseBody::from_stream(unfold(watch, |mut watch| async {
         let piece = watch.next().await?;
         Some((Ok::<_, Infallible>(piece), watch))
@@ -99,7 +99,7 @@ struct Watch {
     news: Receiver<u64>,
     heartbeat: Interval,
     closing: CancellationToken,
-    _place: Place,
+    _turn: Turn,
 }
 
 impl Watch {
@@ -170,19 +170,6 @@ fn gone(since: Option<u64>, Lost { floor, latest }: Lost) -> ApiError {
          on, without `since`, then read the lists again"
     );
     ApiError::new(ProblemKind::EventsGone, detail)
-}
-
-fn refused(no_place: NoPlace) -> ApiError {
-    match no_place {
-        NoPlace::OfYours => {
-            let detail = format!("you watch {MAX_WATCHES_OF_ONE} times already: close one, then try again");
-            ApiError::new(ProblemKind::TooManyRequests, detail).retry_after_s(1)
-        }
-        NoPlace::AtAll => {
-            let detail = "as many watch as this server takes on: try again later";
-            ApiError::new(ProblemKind::Busy, detail).retry_after_s(5)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub async fn handler(
     Params(paging): Params<Paging>,
 ) -> ApiResult<Json<Page<ProxyResponse>>> {
     let request = paging.request()?;
-    let term = app.shared.leadership.term().ok_or_else(|| app.shared.leadership.absence())?;
+    let term = app.term()?;
     let mut proxies = term.proxies.all();
     // A name that is gone is as good a place to go on as one that is there.
     proxies.retain(|proxy| request.cursor.as_ref().is_none_or(|from| proxy.greeting.name >= *from));

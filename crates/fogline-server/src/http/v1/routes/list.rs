@@ -31,7 +31,7 @@ pub async fn handler(
 ) -> ApiResult<Json<Page<RouteResponse>>> {
     let request = paging.request()?;
     let (from, limit) = (Place::read(request.cursor.as_deref())?, request.limit as usize);
-    let term = app.shared.leadership.term().ok_or_else(|| app.shared.leadership.absence())?;
+    let term = app.term()?;
     let sees = caller.sees();
     let found = app.shared.writer.view(move |cluster, _| page(cluster, sees, from, limit + 1));
     let mut found = found.await?;
