@@ -70,9 +70,7 @@ impl Cluster {
             }
             Command::DeletePolicy { policy_id } => self.delete_policy(actor, *policy_id, now, changes),
             Command::PausePolicy { policy_id, until } => self.pause_policy(actor, *policy_id, *until, now, changes),
-            Command::ScaleTarget { target, replicas, reason, until, trigger } => {
-                self.scale_target(actor, target, *replicas, reason.as_deref(), *until, *trigger, now, changes)
-            }
+            Command::ScaleTarget { target, count } => self.scale_target(actor, target, count, now, changes),
             Command::Decide(decided) => self.decide(actor, decided, now, changes),
             Command::CompleteDecision { decision_id, error } => {
                 self.complete_decision(actor, *decision_id, error.as_deref(), now, changes)

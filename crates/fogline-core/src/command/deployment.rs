@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Outcome, Rejection};
+use super::{Actor, ByHand, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster, Deployment, NodeIndex, RevisionRecord, stated_digest};
 use crate::id::{DeploymentId, ReplicaId, UserId};
 use crate::record::{DeploymentRecord, Role, ScalingTarget};
@@ -61,7 +61,8 @@ impl Cluster {
         let target = ScalingTarget::Deployment(id);
         if self.is_owned(&target) {
             let status = deployment.record.status;
-            let set = self.set_by_hand(actor, &target, replicas, None, None, None, now, changes)?;
+            let count = ByHand { replicas, ..ByHand::default() };
+            let set = self.set_by_hand(actor, &target, &count, now, changes)?;
             return Ok(Outcome::Scaled { deployment_id: id, status, from: set.from, to: set.to });
         }
         let to = validate_replicas("replicas", replicas).map_err(Rejection::field)?;

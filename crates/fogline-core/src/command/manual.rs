@@ -6,23 +6,21 @@
 use std::time::Duration;
 
 use super::decide::Came;
-use super::{Actor, Outcome, Rejection};
+use super::{Actor, ByHand, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::{DecisionId, DeploymentId};
 use crate::record::{DecisionStatus, ScalingTarget};
 use crate::scaling::decision::{Action, Step, StepName, TargetRef, headline};
 use crate::scaling::inputs::{ManualScale, ReplicaCounts, Run, Trigger};
-use crate::scaling::policy::validate_manual;
+use crate::scaling::policy::{MAX_REPLICAS_ELSEWHERE, validate_manual};
 use crate::scaling::state::{Memory, Recent};
 use crate::scaling::{Decision, Inputs, Policy, State, evaluate};
 use crate::spec::{DeploymentSpec, FieldError, validate_replicas};
 use crate::state::DeploymentStatus;
 use crate::time::Timestamp;
 
-/// The largest count of a target outside.
-const MAX_REPLICAS_ELSEWHERE: u32 = 10_000;
-/// The longest that a person's count may hold.
-const LONGEST_HOLD: Duration = Duration::from_secs(366 * 86_400);
+/// The longest that a person's count may hold, or a policy be paused; what should last longer is said in the policy.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 const MAX_REASON_CHARS: usize = 500;
 
 /// What came of it.
@@ -35,15 +33,11 @@ pub(super) struct SetByHand {
 }
 
 impl Cluster {
-    #[expect(clippy::too_many_arguments, reason = "those of the command")]
     pub(super) fn scale_target(
         &mut self,
         actor: &Actor,
         target: &ScalingTarget,
-        replicas: i64,
-        reason: Option<&str>,
-        until: Option<Timestamp>,
-        trigger: Option<Trigger>,
+        count: &ByHand,
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
@@ -53,7 +47,7 @@ impl Cluster {
         if outside && self.policies_on(target).next().is_none() {
             return Err(Rejection::NotFound { kind: "scaling target", id: target.to_string() });
         }
-        let set = self.set_by_hand(actor, target, replicas, reason, until, trigger, now, changes)?;
+        let set = self.set_by_hand(actor, target, count, now, changes)?;
         let SetByHand { decision_id, from, to, pending } = set;
         let version = self.version_of(target);
         Ok(Outcome::Decided { decision_id: Some(decision_id), from, to, pending, version })
@@ -65,28 +59,23 @@ impl Cluster {
     }
 
     /// Sets the count of a target that the actor may scale.
-    #[expect(clippy::too_many_arguments, reason = "those of the command")]
     pub(super) fn set_by_hand(
         &mut self,
         actor: &Actor,
         target: &ScalingTarget,
-        replicas: i64,
-        reason: Option<&str>,
-        until: Option<Timestamp>,
-        trigger: Option<Trigger>,
+        count: &ByHand,
         now: Timestamp,
         changes: &mut Changes,
     ) -> Result<SetByHand, Rejection> {
-        let replicas = self.checked_count(target, replicas, reason, until, now)?;
+        let replicas = checked_count(target, count, now)?;
         let before = self.memory_of(target);
-        let awake = |policy: &&Policy| before.paused(policy.id(), now).is_none();
-        let owning: Vec<Policy> = self.owning_policies(target).filter(awake).cloned().collect();
+        let owning = self.owning_awake(target, &before, now);
         validate_manual(&owning, replicas).map_err(Rejection::field)?;
         let counts = self.replica_counts(target);
         // Nobody passes for an administrator by saying so.
-        let trigger = trigger.filter(|word| *word != Trigger::Admin || actor.is_admin());
+        let trigger = count.trigger.filter(|word| *word != Trigger::Admin || actor.is_admin());
         let trigger = trigger.unwrap_or_else(|| trigger_of(actor));
-        let manual = ManualScale { replicas, by: name_of(actor), trigger, until };
+        let manual = ManualScale { replicas, by: name_of(actor), trigger, until: count.until };
         let (mut decision, memory) = if owning.is_empty() {
             let note = format!("set to {replicas} by {}", manual.by);
             (plainly(target, counts, replicas, trigger, note, now), before.clone())
@@ -98,7 +87,7 @@ impl Cluster {
                 now,
             )
         };
-        if let Some(reason) = reason {
+        if let Some(reason) = &count.reason {
             decision.reason = format!("{}; {reason}", decision.reason);
         }
         let (from, to) = (counts.current, decision.replicas);
@@ -142,36 +131,38 @@ impl Cluster {
         let spec = DeploymentSpec { replicas: decision.replicas, ..(*record.spec).clone() };
         self.resize(actor, record, spec.into(), decision.cause(), now, changes)
     }
+}
 
-    fn checked_count(
-        &self,
-        target: &ScalingTarget,
-        replicas: i64,
-        reason: Option<&str>,
-        until: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<u32, Rejection> {
-        let count = match target {
-            ScalingTarget::Deployment(_) => validate_replicas("replicas", replicas),
-            ScalingTarget::Outside { .. } => {
-                let fits = u32::try_from(replicas).ok().filter(|count| (1..=MAX_REPLICAS_ELSEWHERE).contains(count));
-                let accepted = format!("1 to {MAX_REPLICAS_ELSEWHERE}");
-                fits.ok_or_else(|| FieldError::new("replicas", format!("{replicas} is out of range"), accepted))
-            }
-        };
-        let mut errors: Vec<FieldError> = count.as_ref().err().cloned().into_iter().collect();
-        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS || reason.contains(char::is_control)) {
-            let accepted = format!("at most {MAX_REASON_CHARS} characters in one line");
-            errors.push(FieldError::new("reason", "is too long, or not one line", accepted));
+fn checked_count(target: &ScalingTarget, asked: &ByHand, now: Timestamp) -> Result<u32, Rejection> {
+    let ByHand { replicas, reason, until, .. } = asked;
+    let count = match target {
+        ScalingTarget::Deployment(_) => validate_replicas("replicas", *replicas),
+        ScalingTarget::Outside { .. } => {
+            let fits = u32::try_from(*replicas).ok().filter(|count| (1..=MAX_REPLICAS_ELSEWHERE).contains(count));
+            let accepted = format!("1 to {MAX_REPLICAS_ELSEWHERE}");
+            fits.ok_or_else(|| FieldError::new("replicas", format!("{replicas} is out of range"), accepted))
         }
-        if let Some(until) = until.filter(|until| *until <= now || until.since(now) > LONGEST_HOLD) {
-            let accepted = "a time within the next 366 days";
-            errors.push(FieldError::new("override_until", format!("{until} is out of range"), accepted));
+    };
+    let mut errors: Vec<FieldError> = count.as_ref().err().cloned().into_iter().collect();
+    let is_line = |reason: &String| reason.chars().count() <= MAX_REASON_CHARS && !reason.contains(char::is_control);
+    if !reason.as_ref().is_none_or(is_line) {
+        let accepted = format!("at most {MAX_REASON_CHARS} characters in one line");
+        errors.push(FieldError::new("reason", "is too long, or not one line", accepted));
+    }
+    errors.extend(check_until("override_until", *until, now).err());
+    match count {
+        Ok(count) if errors.is_empty() => Ok(count),
+        _ => Err(Rejection::Invalid(errors)),
+    }
+}
+
+/// Checks the end of something that a person sets for a while.
+pub(super) fn check_until(field: &str, until: Option<Timestamp>, now: Timestamp) -> Result<(), FieldError> {
+    match until {
+        Some(until) if until <= now || until.since(now) > LONGEST => {
+            Err(FieldError::new(field, format!("{until} is out of range"), "a time within the next 366 days"))
         }
-        match count {
-            Ok(count) if errors.is_empty() => Ok(count),
-            _ => Err(Rejection::Invalid(errors)),
-        }
+        _ => Ok(()),
     }
 }
 

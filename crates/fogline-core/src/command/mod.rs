@@ -148,16 +148,9 @@ pub enum Command {
     DeletePolicy { policy_id: PolicyId },
     /// Has a policy neither vote nor bound until then, or from now on again.
     PausePolicy { policy_id: PolicyId, until: Option<Timestamp> },
-    /// Sets the count of any target, as a person. Where policies own it, it is held until their cooldown ends, or `until`;
-    /// [`Command::ScaleDeployment`] does the same there, and leaves no decision where none do.
-    /// `trigger` is the word in the record where another is wanted than the actor's role says.
-    ScaleTarget {
-        target: ScalingTarget,
-        replicas: i64,
-        reason: Option<String>,
-        until: Option<Timestamp>,
-        trigger: Option<Trigger>,
-    },
+    /// Sets the count of any target, as a person. [`Command::ScaleDeployment`] does the same where policies own it, and
+    /// leaves no decision where none do.
+    ScaleTarget { target: ScalingTarget, count: ByHand },
     /// The engine has decided. A deployment is scaled and the decision recorded in this one commit; of any other target
     /// the decision is recorded as pending, for an executor to carry out. Refused when it was decided from another count
     /// or an older state than there are by now: then it is simply decided again.
@@ -187,6 +180,19 @@ pub enum Command {
     NoteTraffic { proxy: String, let_go: Vec<ReplicaId>, signals: Vec<ServiceSignal> },
     /// Requests wait for a deployment that sleeps. Their number goes into the record.
     Wake { deployment_id: DeploymentId, held: u32 },
+}
+
+/// A count that a person sets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ByHand {
+    /// What the caller sent; the range is checked where it is set.
+    pub replicas: i64,
+    /// Why, for the record.
+    pub reason: Option<String>,
+    /// Until when policies that own the count hold it; until their cooldown ends where nothing is said.
+    pub until: Option<Timestamp>,
+    /// The word in the record, where another is wanted than the actor's role says.
+    pub trigger: Option<Trigger>,
 }
 
 /// What the engine has decided for a target.

@@ -6,8 +6,8 @@
 //! that what was decided from the older policies is refused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::manual::check_until;
 use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::{PolicyId, UserId};
@@ -18,9 +18,6 @@ use crate::scaling::state::Memory;
 use crate::scaling::{Policy, PolicySpec};
 use crate::spec::{FieldError, MAX_REPLICAS};
 use crate::time::Timestamp;
-
-/// The longest pause; what should last longer is disabled.
-const LONGEST_PAUSE: Duration = Duration::from_secs(366 * 86_400);
 
 impl Cluster {
     pub(super) fn create_policy(
@@ -131,12 +128,7 @@ impl Cluster {
         changes: &mut Changes,
     ) -> Result<Outcome, Rejection> {
         let target = self.writable_policy(actor, id, "pausing scaling policies")?.target.clone();
-        if let Some(until) = until
-            && (until <= now || until.since(now) > LONGEST_PAUSE)
-        {
-            let error = FieldError::new("until", format!("{until} is out of range"), "a time within the next 366 days");
-            return Err(Rejection::field(error));
-        }
+        check_until("until", until, now).map_err(Rejection::field)?;
         let mut memory = self.memory_of(&target);
         memory.policies.entry(id).or_default().paused_until = until;
         self.put_memory(&target, memory, now, changes);

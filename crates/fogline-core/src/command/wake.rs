@@ -14,9 +14,9 @@ use super::{Actor, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::DeploymentId;
 use crate::record::{DecisionStatus, ScalingTarget};
+use crate::scaling::Decision;
 use crate::scaling::inputs::{Inputs, ProxySignal, ReplicaCounts, Trigger};
 use crate::scaling::state::Memory;
-use crate::scaling::{Decision, Policy};
 use crate::spec::DeploymentSpec;
 use crate::state::DeploymentStatus;
 use crate::time::Timestamp;
@@ -73,8 +73,7 @@ impl Cluster {
     /// What the policies make of it. Paused, or not there any more, they have no say in whether a request is answered.
     fn waking(&self, target: &ScalingTarget, held: u32, now: Timestamp) -> (Decision, Memory) {
         let before = self.memory_of(target);
-        let awake = |policy: &&Policy| before.paused(policy.id(), now).is_none();
-        let owning: Vec<Policy> = self.owning_policies(target).filter(awake).cloned().collect();
+        let owning = self.owning_awake(target, &before, now);
         let replicas = ReplicaCounts { current: 0, ..self.replica_counts(target) };
         if !owning.is_empty() {
             let held = held.max(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fogline_core::assignment::AssignedReplica;
 use fogline_core::cluster::{Changes, Cluster};
-use fogline_core::command::{Actor, Command, Decided, Request};
+use fogline_core::command::{Actor, ByHand, Command, Decided, Request};
 use fogline_core::id::{DeploymentId, PolicyId};
 use fogline_core::image_digest::ImageDigest;
 use fogline_core::observation::{ReplicaReport, ReportedState};
@@ -132,7 +132,7 @@ fn command(world: &World, step: &Step) -> Option<Command> {
             Command::Decide(Box::new(Decided { keep, ..decided(world, &target, replicas) }))
         }
         Step::ScaleTarget { name, replicas } => {
-            Command::ScaleTarget { target: target(world, name), replicas, reason: None, until: None, trigger: None }
+            Command::ScaleTarget { target: target(world, name), count: ByHand { replicas, ..ByHand::default() } }
         }
         Step::Complete { failed } => {
             let decision_id = world.cluster.pending_decisions().map(|decision| decision.id).min()?;

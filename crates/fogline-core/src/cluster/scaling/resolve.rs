@@ -19,11 +19,8 @@ impl Cluster {
     /// # Errors
     /// [`Rejection::NotFound`].
     pub fn visible_policy(&self, actor: &Actor, id: PolicyId) -> Result<&PolicyRecord, Rejection> {
-        let theirs = |policy: &&PolicyRecord| match policy.target {
-            // Whoever wrote it: what it decides, and from what, is the deployment's owner's business.
-            ScalingTarget::Deployment(id) => self.visible_deployment(actor, id).is_ok(),
-            ScalingTarget::Outside { .. } => actor.is_admin() || actor.user_id() == Some(policy.user_id),
-        };
+        // Whoever wrote it: what it decides, and from what, is the business of the target's owner.
+        let theirs = |policy: &&PolicyRecord| self.visible_target(actor, &policy.target).is_ok();
         self.policy(id).filter(theirs).ok_or_else(|| Rejection::NotFound { kind: "scaling policy", id: id.to_string() })
     }
 

@@ -12,6 +12,7 @@ use crate::scaling::Policy;
 use crate::scaling::inputs::ReplicaCounts;
 use crate::scaling::state::Memory;
 use crate::state::{DeploymentStatus, ReplicaStatus};
+use crate::time::Timestamp;
 
 /// The count of a target outside that nobody has set or reported yet. One below the policies' minimum, it makes the
 /// first evaluation tell the target what it should have.
@@ -66,6 +67,12 @@ impl Cluster {
     pub(crate) fn owning_policies(&self, target: &ScalingTarget) -> impl Iterator<Item = &Policy> {
         let on = self.scaling.targets.get(target);
         on.into_iter().flat_map(|on| on.acting.iter()).filter(|policy| !policy.spec().dry_run)
+    }
+
+    /// Those of them that are not paused, by what the target remembers.
+    pub(crate) fn owning_awake(&self, target: &ScalingTarget, memory: &Memory, now: Timestamp) -> Vec<Policy> {
+        let awake = |policy: &&Policy| memory.paused(policy.id(), now).is_none();
+        self.owning_policies(target).filter(awake).cloned().collect()
     }
 
     /// The replicas of a target that are asked for and that serve.

@@ -39,6 +39,7 @@ pub use rule::{Match, Operator, RuleSpec};
 pub use schedule::{ScheduleSpec, WindowMode};
 pub use span::Span;
 pub use target::{TargetSpec, TargetType};
+pub(crate) use validate::MAX_REPLICAS_ELSEWHERE;
 pub use validate::validate_manual;
 
 /// Whether a policy acts.

@@ -10,8 +10,8 @@ use crate::scaling::policy::OnMissing;
 use crate::scaling::strategy::cron::CronSchedule;
 use crate::spec::{FieldError, MAX_REPLICAS};
 
-/// Targets other than deployments may be larger.
-const MAX_REPLICAS_ELSEWHERE: u32 = 10_000;
+/// The largest count of a target that is no deployment.
+pub(crate) const MAX_REPLICAS_ELSEWHERE: u32 = 10_000;
 const MAX_LIST: usize = 32;
 const MAX_SPEC_BYTES: usize = 65_536;
 const MAX_CRON_CHARS: usize = 200;

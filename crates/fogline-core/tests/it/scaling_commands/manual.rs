@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fogline_core::command::{Actor, Command, Outcome, Rejection, Request};
+use fogline_core::command::{Actor, ByHand, Command, Outcome, Rejection, Request};
 use fogline_core::id::DeploymentId;
 use fogline_core::record::{DecisionStatus, ScalingTarget, Tier};
 use fogline_core::scaling::inputs::Trigger;
@@ -22,7 +22,7 @@ fn owned(world: &mut World, more: &str) -> (Actor, DeploymentId, ScalingTarget) 
 }
 
 fn scale(target: &ScalingTarget, replicas: i64) -> Command {
-    Command::ScaleTarget { target: target.clone(), replicas, reason: None, until: None, trigger: None }
+    Command::ScaleTarget { target: target.clone(), count: ByHand { replicas, ..ByHand::default() } }
 }
 
 #[test]
@@ -85,10 +85,7 @@ fn reason_and_end_are_the_persons_own() {
     let (ann, _, target) = owned(&mut world, "");
     let set = |until, reason: &str| Command::ScaleTarget {
         target: target.clone(),
-        replicas: 4,
-        reason: Some(reason.to_owned()),
-        until,
-        trigger: None,
+        count: ByHand { replicas: 4, reason: Some(reason.to_owned()), until, trigger: None },
     };
     let until = world.now.plus(Duration::from_secs(7_200));
     let outcome = world.ask(&ann, set(Some(until), "a sale begins")).expect("fine");

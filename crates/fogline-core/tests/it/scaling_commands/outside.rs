@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fogline_core::command::{Actor, Command, Decided, Outcome, Rejection};
+use fogline_core::command::{Actor, ByHand, Command, Decided, Outcome, Rejection};
 use fogline_core::id::DecisionId;
 use fogline_core::record::{DecisionStatus, ScalingTarget, Tier};
 use fogline_core::scaling::state::{CronCursor, Memory};
@@ -119,7 +119,7 @@ fn one_change_at_a_time() {
     let id = pending(&decide(&mut world, &target, 4).expect("accepted"));
     let refused = decide(&mut world, &target, 5).expect_err("one is under way");
     assert!(matches!(refused, Rejection::ScalingPending { decision, .. } if decision == id), "{refused}");
-    let set = Command::ScaleTarget { target: target.clone(), replicas: 2, reason: None, until: None, trigger: None };
+    let set = Command::ScaleTarget { target: target.clone(), count: ByHand { replicas: 2, ..ByHand::default() } };
     let refused = world.ask(&ann, set.clone()).expect_err("one is under way");
     assert!(matches!(refused, Rejection::ScalingPending { .. }), "{refused}");
     complete(&mut world, &ann, id, None).expect("Ann's policy, Ann's executor");
@@ -133,7 +133,8 @@ fn a_persons_count_that_was_not_carried_out_is_not_held() {
     let mut world = site();
     let (ann, target) = owned(&mut world);
     let until = Some(world.now.plus(Duration::from_secs(3_600)));
-    let set = Command::ScaleTarget { target: target.clone(), replicas: 3, reason: None, until, trigger: None };
+    let count = ByHand { replicas: 3, until, ..ByHand::default() };
+    let set = Command::ScaleTarget { target: target.clone(), count };
     let id = pending(&world.ask(&ann, set.clone()).expect("fine"));
     assert!(world.cluster.scaling_target(&target).expect("there").memory.held.is_some());
     complete(&mut world, &ann, id, Some("the hook answered 500")).expect("heard");

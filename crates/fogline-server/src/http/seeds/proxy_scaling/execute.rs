@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use fogline_api::http::{ExecuteScalingRequest, ProxyEventResponse};
-use fogline_core::command::{Command, Outcome, Rejection};
+use fogline_core::command::{ByHand, Command, Outcome, Rejection};
 use fogline_core::scaling::inputs::Trigger;
 
 use super::in_camel_case;
@@ -32,8 +32,8 @@ pub async fn handler(
     let proxy = super::proxy(&app, &caller, &id).await?;
     let trigger = value.triggered_by.as_deref().map(|word| trigger(word, &caller)).transpose()?;
     let reason = value.reason.filter(|reason| !reason.is_empty());
-    let command =
-        Command::ScaleTarget { target: proxy.target, replicas: value.new_replica_count, reason, until: None, trigger };
+    let count = ByHand { replicas: value.new_replica_count, reason, until: None, trigger };
+    let command = Command::ScaleTarget { target: proxy.target, count };
     let done = app.shared.writer.submit(caller.request(command, key)).await;
     let done = done.map_err(|error| in_camel_case(error.into()))?;
     let Outcome::Decided { decision_id: Some(event_id), .. } = done.outcome else {
