@@ -34,6 +34,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// This much earlier; the beginning of time where it would overflow.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// How long after `earlier` this is; nothing where it is not after.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -97,5 +103,8 @@ mod tests {
         let end = Timestamp::from_micros(i64::MAX);
         assert_eq!(end.plus(Duration::MAX), end);
         assert_eq!(Timestamp::EPOCH.since(end), Duration::ZERO);
+        let beginning = Timestamp::from_micros(i64::MIN);
+        assert_eq!((beginning.minus(Duration::MAX), beginning.minus(Duration::from_micros(1))), (beginning, beginning));
+        assert_eq!(end.minus(Duration::from_micros(1)).plus(Duration::from_micros(1)), end);
     }
 }

@@ -17,16 +17,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The oldest idempotency key that is kept.
 pub(crate) fn oldest_key(now: Timestamp) -> Timestamp {
-    before(now, DAY)
+    now.minus(DAY)
 }
 
 /// The oldest scaling decision that is kept although it changed nothing. The others are kept for ever.
 pub(crate) fn oldest_hold(now: Timestamp) -> Timestamp {
-    before(now, 7 * DAY)
-}
-
-/// So long before; the beginning of time where it would overflow.
-pub(crate) fn before(now: Timestamp, by: Duration) -> Timestamp {
-    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(now.as_micros().saturating_sub(by))
+    now.minus(7 * DAY)
 }

@@ -167,10 +167,7 @@ impl ProxyBook {
             let before = proxy.seen.insert(signal.deployment_id, Seen { begun, open, held }).unwrap_or_default();
             let more = begun.checked_sub(before.begun).unwrap_or(begun.saturating_add(1)).min(MOST_GAINED);
             heard.sequence = heard.sequence.saturating_add(more);
-            let quiet_since = Timestamp::from_micros(
-                now.as_micros().saturating_sub(i64::try_from(signal.quiet.as_micros()).unwrap_or(i64::MAX)),
-            );
-            heard.quiet_since = heard.quiet_since.max(quiet_since);
+            heard.quiet_since = heard.quiet_since.max(now.minus(signal.quiet));
         }
     }
 

@@ -116,9 +116,8 @@ impl Forecasts {
     async fn fit(&self, target: &ScalingTarget, wanted: &Wanted, now: Timestamp) -> Option<Fit> {
         let Wanted { metric, season, .. } = wanted;
         let back = season.saturating_mul(SEASONS).min(KEPT_FOR);
-        let from = Timestamp::from_micros(now.as_micros().saturating_sub_unsigned(back.as_micros() as u64));
         let key = SeriesKey { target: target.to_string(), metric: metric.clone() };
-        match self.store.range(&key, from, now, Model::bucket(*season)).await {
+        match self.store.range(&key, now.minus(back), now, Model::bucket(*season)).await {
             Ok(buckets) => {
                 let points = buckets.into_iter().map(|bucket| Point { at: bucket.at, value: bucket.mean });
                 Some(Model::fit(*season, &points.collect::<Vec<_>>(), now).map(Arc::new))

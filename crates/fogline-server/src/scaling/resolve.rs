@@ -91,7 +91,7 @@ impl Readings {
         last: Timestamp,
         now: Timestamp,
     ) -> BTreeMap<String, Reading> {
-        let since = before(last, OVERLAP);
+        let since = last.minus(OVERLAP);
         let mut readings = BTreeMap::new();
         for metric in &mut plan.metrics {
             let found = match &metric.own {
@@ -139,7 +139,7 @@ impl Readings {
     ) -> Option<Reading> {
         match (Measure::named(name), target) {
             (Some(measure), ScalingTarget::Deployment(id)) => {
-                let since = before(last, TRAFFIC_OVERLAP);
+                let since = last.minus(TRAFFIC_OVERLAP);
                 Some(self.traffic.reading(*id, measure, since, now))
             }
             _ => usage?.reading(name),
@@ -207,10 +207,6 @@ impl Readings {
             self.archive.keep(target, LOAD_SCORE, Point { at: decision.at, value: *value });
         }
     }
-}
-
-fn before(at: Timestamp, by: Duration) -> Timestamp {
-    Timestamp::from_micros(at.as_micros().saturating_sub_unsigned(by.as_micros() as u64))
 }
 
 /// The one of two that counts. The other is shown where both have something to say.

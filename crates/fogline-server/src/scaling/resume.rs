@@ -71,8 +71,7 @@ fn missed(scaler: &Scaler, seen: &[Seen]) -> Vec<Missed> {
         for group in &target.groups {
             if let Some(since) = group.arbitration.lacks_since(view) {
                 let metrics = group.plan.names().map(str::to_owned).collect();
-                let needed = needed(&group.policies).as_micros() as u64;
-                let since = since.max(Timestamp::from_micros(now.as_micros().saturating_sub_unsigned(needed)));
+                let since = since.max(now.minus(needed(&group.policies)));
                 missed.push(Missed { target: view.target.clone(), key: group.key, metrics, since });
             }
         }

@@ -47,9 +47,7 @@ fn question(ask: &Ask<'_>) -> (&'static str, String) {
         }
         Some(range) => {
             let Steps { step, count } = Steps::over(range, ask.interval);
-            let before = i64::try_from((step * count).as_micros()).unwrap_or(i64::MAX);
-            let start = Timestamp::from_micros(ask.now.as_micros().saturating_sub(before));
-            form.append_pair("start", &seconds(start));
+            form.append_pair("start", &seconds(ask.now.minus(step * count)));
             form.append_pair("end", &seconds(ask.now));
             form.append_pair("step", &step.as_secs_f64().to_string());
             "api/v1/query_range"

@@ -24,7 +24,6 @@ use self::postgres::PostgresSamples;
 use self::span::Span;
 use self::sqlite::SqliteSamples;
 use crate::error::{OpenError, StoreError};
-use crate::keep::before;
 
 /// For how long there is a sample of every 10 s.
 pub const FINE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -135,7 +134,7 @@ impl SampleStore {
     /// When the disk is full or the database fails. What was done before that stays so.
     pub async fn compact(&self, now: Timestamp) -> Result<Compacted, StoreError> {
         let minute = |at: Timestamp| at.as_micros().div_euclid(60 * SECOND) * 60;
-        let (fine, kept) = (minute(before(now, FINE_FOR)), minute(before(now, KEPT_FOR)));
+        let (fine, kept) = (minute(now.minus(FINE_FOR)), minute(now.minus(KEPT_FOR)));
         let mut compacted = Compacted::default();
         match &self.backend {
             Backend::Sqlite(store) => store.compact(fine, kept, &mut compacted).await?,

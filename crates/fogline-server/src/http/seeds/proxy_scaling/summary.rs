@@ -61,8 +61,7 @@ pub async fn handler(
     let _turn = app.summaries.take(caller.user.id)?;
     let window = Duration::from_secs(u64::from(hours_back) * 3_600);
     let to = app.shared.clock.now();
-    let micros = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
-    let from = Timestamp::from_micros(to.as_micros().saturating_sub(micros));
+    let from = to.minus(window);
     let events = counted(&app.shared.store.decision_counts(&proxy.target, from).await?);
     let metrics = figures(&app, &proxy.target, proxy.target_request_rate(), from, to).await?;
     Ok(Json(ProxySummaryResponse { proxy_id: id, hours_back, from, to, events, metrics }))

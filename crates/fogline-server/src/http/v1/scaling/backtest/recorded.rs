@@ -29,8 +29,7 @@ pub(super) async fn series(
     let target = target(app, caller, request, range, policy).await?;
     let now = app.shared.clock.now();
     let to = range.to.unwrap_or(now);
-    let from =
-        range.from.unwrap_or_else(|| Timestamp::from_micros(to.as_micros().saturating_sub_unsigned(micros(DAY))));
+    let from = range.from.unwrap_or_else(|| to.minus(DAY));
     let step = range.step.unwrap_or(Span::seconds(60));
     if !(Span::seconds(10)..=Span::seconds(3_600)).contains(&step) {
         return Err(ApiError::field("recorded.step", format!("{step} is out of range"), "10 s to 1 h"));
@@ -84,8 +83,4 @@ async fn target(
     let named =
         spec.target_id.as_ref().map_or_else(|| spec.target_type.clone(), |id| format!("{}:{id}", spec.target_type));
     visible_target(app, caller, &named).await
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
