@@ -3,7 +3,7 @@
 use fogline_core::id::{DecisionId, PolicyId, UserId};
 use fogline_core::record::{DecisionRecord, DecisionStatus, ScalingTarget};
 use fogline_core::scaling::Decision;
-use fogline_core::scaling::decision::Action;
+use fogline_core::scaling::decision::{Action, TargetRef};
 use fogline_core::scaling::inputs::Trigger;
 use fogline_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,17 +99,12 @@ pub struct ScalingHistoryEntry {
 
 impl From<DecisionRecord> for ScalingHistoryEntry {
     fn from(record: DecisionRecord) -> Self {
-        let (target_type, target_id) = match (&record.decision.target, &record.target) {
-            (Some(named), _) => (named.target_type.clone(), named.target_id.clone()),
-            (None, ScalingTarget::Deployment(id)) => ("deployment".to_owned(), Some(id.to_string())),
-            (None, ScalingTarget::Outside { target_type, target_id, .. }) => {
-                (target_type.clone(), Some(target_id.clone()).filter(|id| !id.is_empty()))
-            }
-        };
+        let TargetRef { target_type, target_id } =
+            record.decision.target.clone().unwrap_or_else(|| (&record.target).into());
         Self {
             id: record.id,
             policy_id: record.policy_id,
-            duration_ms: duration_ms(&record),
+            duration_ms: record.took_ms(),
             policy_name: record.policy_name.unwrap_or_default(),
             action: record.decision.action,
             target_type,
@@ -133,7 +128,7 @@ impl From<DecisionRecord> for DecisionResponse {
         let carried = record.decision.action != Action::Hold;
         Self {
             id: Some(record.id),
-            duration_ms: duration_ms(&record),
+            duration_ms: record.took_ms(),
             resolved_target: record.target,
             dry_run: record.dry_run,
             status: carried.then_some(record.status),
@@ -143,9 +138,4 @@ impl From<DecisionRecord> for DecisionResponse {
             decision: std::sync::Arc::unwrap_or_clone(record.decision),
         }
     }
-}
-
-/// From the decision to its end.
-fn duration_ms(record: &DecisionRecord) -> Option<u64> {
-    record.completed_at.map(|end| u64::try_from(end.since(record.decision.at).as_millis()).unwrap_or(u64::MAX))
 }

@@ -10,7 +10,7 @@ use super::{Actor, ByHand, Outcome, Rejection};
 use crate::cluster::{Changes, Cluster};
 use crate::id::{DecisionId, DeploymentId};
 use crate::record::{DecisionStatus, ScalingTarget};
-use crate::scaling::decision::{Action, Step, StepName, TargetRef, headline};
+use crate::scaling::decision::{Action, Step, StepName, headline};
 use crate::scaling::inputs::{ManualScale, ReplicaCounts, Run, Trigger};
 use crate::scaling::policy::{MAX_REPLICAS_ELSEWHERE, validate_manual};
 use crate::scaling::state::{Memory, Recent};
@@ -184,14 +184,10 @@ pub(super) fn plainly(
     now: Timestamp,
 ) -> Decision {
     let from = counts.current;
-    let (target_type, target_id) = match target {
-        ScalingTarget::Deployment(id) => ("deployment".to_owned(), id.to_string()),
-        ScalingTarget::Outside { target_type, target_id, .. } => (target_type.clone(), target_id.clone()),
-    };
     Decision {
         at: now,
         run: Run::Live,
-        target: Some(TargetRef { target_type, target_id: Some(target_id).filter(|id| !id.is_empty()) }),
+        target: Some(target.into()),
         policies: Vec::new(),
         trigger,
         action: Action::between(from, to),

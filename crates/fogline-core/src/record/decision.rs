@@ -54,3 +54,12 @@ pub struct DecisionRecord {
     /// When, what, from how many to how many, why.
     pub decision: Arc<Decision>,
 }
+
+impl DecisionRecord {
+    /// From the decision to its end, in whole milliseconds; nothing while it is pending.
+    #[must_use]
+    pub fn took_ms(&self) -> Option<u64> {
+        let took = self.completed_at?.since(self.decision.at);
+        Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX))
+    }
+}

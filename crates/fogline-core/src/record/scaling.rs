@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DeploymentId, UserId};
+use crate::scaling::decision::TargetRef;
 use crate::scaling::state::Memory;
 use crate::time::Timestamp;
 
@@ -25,6 +26,17 @@ pub enum ScalingTarget {
         /// As the policy says; empty where it says nothing.
         target_id: String,
     },
+}
+
+/// As policies name it.
+impl From<&ScalingTarget> for TargetRef {
+    fn from(target: &ScalingTarget) -> Self {
+        let (target_type, target_id) = match target {
+            ScalingTarget::Deployment(id) => ("deployment".to_owned(), id.to_string()),
+            ScalingTarget::Outside { target_type, target_id, .. } => (target_type.clone(), target_id.clone()),
+        };
+        Self { target_type, target_id: Some(target_id).filter(|id| !id.is_empty()) }
+    }
 }
 
 /// As in keys of rows: `deployment:<id>`, or `<type>:<owner>:<id or name>`.

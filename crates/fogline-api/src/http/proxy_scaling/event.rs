@@ -85,7 +85,6 @@ impl ProxyEventResponse {
     #[must_use]
     pub fn new(proxy_id: &str, record: DecisionRecord) -> Self {
         let decision = &record.decision;
-        let took = record.completed_at.map(|end| end.since(decision.at).as_millis());
         Self {
             event_id: record.id,
             proxy_id: proxy_id.to_owned(),
@@ -95,7 +94,7 @@ impl ProxyEventResponse {
             reason: decision.reason.clone(),
             triggered_by: decision.trigger,
             status: record.status,
-            duration_ms: took.map(|took| u64::try_from(took).unwrap_or(u64::MAX)),
+            duration_ms: record.took_ms(),
             error: record.error,
             dry_run: record.dry_run,
             policy_id: record.policy_id,

@@ -50,9 +50,8 @@ pub async fn policy(app: &Http, record: PolicyRecord) -> ApiResult<PolicyRespons
 }
 
 fn remembered(cluster: &Cluster, id: PolicyId, target: &ScalingTarget, now: Timestamp) -> Remembered {
-    let memory = cluster.scaling_state(target).and_then(|state| state.memory.policies.get(&id));
     Remembered {
-        paused_until: memory.and_then(|memory| memory.paused_until).filter(|until| *until > now),
+        paused_until: cluster.scaling_state(target).and_then(|state| state.memory.paused(id, now)),
         faults: cluster.policy_faults(id).to_vec(),
     }
 }

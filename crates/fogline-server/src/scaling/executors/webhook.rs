@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use fogline_core::record::{DecisionRecord, ScalingTarget};
+use fogline_core::record::DecisionRecord;
+use fogline_core::scaling::decision::TargetRef;
 use fogline_source::guard::{CallError, GuardedClient};
 
 /// How long one call may take.
@@ -86,11 +87,8 @@ impl Webhook {
 }
 
 fn body(record: &DecisionRecord, generation: u64) -> Vec<u8> {
-    let target = match &record.target {
-        ScalingTarget::Deployment(id) => id.to_string(),
-        ScalingTarget::Outside { target_id, target_type, .. } if target_id.is_empty() => target_type.clone(),
-        ScalingTarget::Outside { target_id, .. } => target_id.clone(),
-    };
+    let TargetRef { target_type, target_id } = (&record.target).into();
+    let target = target_id.unwrap_or(target_type);
     let decision = &record.decision;
     let body = serde_json::json!({
         "target": target,

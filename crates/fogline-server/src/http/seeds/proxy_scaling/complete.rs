@@ -4,7 +4,8 @@ use axum::extract::State;
 use fogline_api::http::{CompleteEventRequest, ProxyEventResponse, ProxyEventStatus};
 use fogline_core::command::{Command, Outcome};
 use fogline_core::id::{DecisionId, canonical_id};
-use fogline_core::record::{DecisionRecord, ScalingTarget};
+use fogline_core::record::DecisionRecord;
+use fogline_core::scaling::decision::TargetRef;
 
 use crate::http::answer::{Changed, unexpected};
 use crate::http::app::App;
@@ -58,8 +59,5 @@ pub async fn handler(
 /// As its policy calls the proxy.
 fn name_of(record: &DecisionRecord) -> String {
     let named = record.decision.target.as_ref().and_then(|target| target.target_id.clone());
-    named.unwrap_or_else(|| match &record.target {
-        ScalingTarget::Deployment(id) => id.to_string(),
-        ScalingTarget::Outside { target_id, .. } => target_id.clone(),
-    })
+    named.or_else(|| TargetRef::from(&record.target).target_id).unwrap_or_default()
 }
