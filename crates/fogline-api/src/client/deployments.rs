@@ -129,15 +129,7 @@ impl Client {
     /// # Errors
     /// `not-found`, and those of every call.
     pub async fn all_history(&self, id: DeploymentId) -> Result<Vec<HistoryEntry>, ClientError> {
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.history(id, cursor.as_deref()).await?;
-            all.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
+        Self::all(|| self.one(Method::GET, id, &["history"])).await
     }
 
     /// All replicas of a deployment that are there, oldest first; with `include_ended`, those that are gone, too.
@@ -145,20 +137,8 @@ impl Client {
     /// # Errors
     /// `not-found`, and those of every call.
     pub async fn replicas(&self, id: DeploymentId, include_ended: bool) -> Result<Vec<ReplicaResponse>, ClientError> {
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page: Page<ReplicaResponse> = self
-                .one(Method::GET, id, &["replicas"])
-                .query("include_ended", include_ended.then_some(true))
-                .query("cursor", cursor.as_ref())
-                .answer()
-                .await?;
-            all.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
+        let call = || self.one(Method::GET, id, &["replicas"]);
+        Self::all(|| call().query("include_ended", include_ended.then_some(true))).await
     }
 
     /// Why a deployment is where it is.

@@ -20,12 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde::de::DeserializeOwned;
 
 pub use deployments::DeploymentQuery;
 pub use error::ClientError;
 pub use events::EventStream;
 pub use logs::{LogQuery, LogStream};
-pub use scaling::PolicyQuery;
+
+use crate::http::Page;
+use transport::Call;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,6 +96,19 @@ impl Client {
     /// As every call; a server that is not ready is [`ClientError::Problem`] or [`ClientError::Unexpected`].
     pub async fn ready(&self) -> Result<(), ClientError> {
         self.get(&["readyz"]).nothing().await
+    }
+
+    /// Everything that a list has, page after page. Each page is asked for by a `call` of its own.
+    async fn all<T: DeserializeOwned>(call: impl Fn() -> Call) -> Result<Vec<T>, ClientError> {
+        let (mut all, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page: Page<T> = call().query("cursor", cursor).answer().await?;
+            all.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use fogline_core::id::{NodeId, ReplicaId};
 use reqwest::Method;
 
 use super::{Client, ClientError};
-use crate::http::{NodeResponse, Page, PatchNodeRequest};
+use crate::http::{NodeResponse, PatchNodeRequest};
 
 impl Client {
     /// All nodes, by name.
@@ -12,17 +12,9 @@ impl Client {
     /// # Errors
     /// Those of every call.
     pub async fn nodes(&self) -> Result<Vec<NodeResponse>, ClientError> {
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page: Page<NodeResponse> =
-                self.get(&["api", "v1", "nodes"]).query("cursor", cursor.as_ref()).answer().await?;
-            all.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                all.sort_by(|a, b| a.name.cmp(&b.name));
-                return Ok(all);
-            }
-        }
+        let mut all: Vec<NodeResponse> = Self::all(|| self.get(&["api", "v1", "nodes"])).await?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
     }
 
     /// Changes what is set in `change`. For administrators.

@@ -14,31 +14,14 @@ use crate::http::{
 
 const POLICIES: [&str; 4] = ["api", "v1", "scaling", "policies"];
 
-/// Which policies are listed. Nothing set: all that the caller may see.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct PolicyQuery {
-    /// Only the one of this name; an administrator may see several.
-    pub name: Option<String>,
-    /// Where to go on: `next` of the page before.
-    pub cursor: Option<String>,
-}
-
 impl Client {
-    /// Every policy that `query` asks for, page after page.
+    /// Every policy that the caller may see; with `name`, only the one of this name, of which an administrator may see
+    /// several.
     ///
     /// # Errors
     /// Those of every call.
-    pub async fn all_policies(&self, mut query: PolicyQuery) -> Result<Vec<PolicyResponse>, ClientError> {
-        let mut all = Vec::new();
-        loop {
-            let call = self.get(&POLICIES).query("name", query.name.as_ref()).query("cursor", query.cursor.as_ref());
-            let page: Page<PolicyResponse> = call.answer().await?;
-            all.extend(page.items);
-            match page.next {
-                Some(next) => query.cursor = Some(next),
-                None => return Ok(all),
-            }
-        }
+    pub async fn all_policies(&self, name: Option<&str>) -> Result<Vec<PolicyResponse>, ClientError> {
+        Self::all(|| self.get(&POLICIES).query("name", name)).await
     }
 
     /// One policy.

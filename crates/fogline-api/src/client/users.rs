@@ -4,7 +4,7 @@ use fogline_core::id::UserId;
 use reqwest::Method;
 
 use super::{Client, ClientError};
-use crate::http::{CreateUserRequest, Page, PatchUserRequest, UserResponse};
+use crate::http::{CreateUserRequest, PatchUserRequest, UserResponse};
 
 impl Client {
     /// All users.
@@ -12,16 +12,7 @@ impl Client {
     /// # Errors
     /// `forbidden`, and those of every call.
     pub async fn users(&self) -> Result<Vec<UserResponse>, ClientError> {
-        let (mut all, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page: Page<UserResponse> =
-                self.get(&["api", "v1", "users"]).query("cursor", cursor.as_ref()).answer().await?;
-            all.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(all);
-            }
-        }
+        Self::all(|| self.get(&["api", "v1", "users"])).await
     }
 
     /// Adds a user.

@@ -22,18 +22,9 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// A commit is durable.
     pub(crate) fn committed(&self, changes: &Changes) {
-        if changes.policies.is_empty() {
-            return;
+        for policy in changes.policies.iter().filter_map(|(_, edit)| edit.after.as_ref()) {
+            self.ring(policy.target.clone());
         }
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, edit) in changes.policies.iter() {
-            if touched.len() >= MOST {
-                break;
-            }
-            touched.extend(edit.after.as_ref().map(|policy| policy.target.clone()));
-        }
-        drop(touched);
-        self.bell.notify_one();
     }
 
     /// A target should be looked at.

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use fogline_api::http::ProblemKind;
-use fogline_core::command::{Actor, Command, IdempotencyKey, Request};
+use fogline_core::command::{Actor, Command, IdempotencyKey, Rejection, Request};
 use fogline_core::id::{SessionId, UserId};
 use fogline_core::record::{Role, SessionRecord, UserRecord};
 
@@ -71,10 +71,16 @@ impl Caller {
         self.user.role == Role::Admin
     }
 
-    /// Whether they may change anything at all.
-    #[must_use]
-    pub fn may_write(&self) -> bool {
-        self.user.role != Role::Viewer
+    /// Refuses viewers what core is not asked about and is none of theirs all the same: to try a policy has sources asked
+    /// and keeps a core busy, to push a sample changes what is decided.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn must_write(&self, action: &'static str) -> ApiResult<()> {
+        if self.user.role == Role::Viewer {
+            return Err(Rejection::Forbidden { action, needed: "user" }.into());
+        }
+        Ok(())
     }
 
     /// Whose objects they may see: their own, or everybody's.

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use fogline_api::client::PolicyQuery;
 use fogline_core::id::PolicyId;
 use fogline_core::scaling::PolicySpec;
 use serde::Serialize;
@@ -77,9 +76,8 @@ fn refuse_doubles(specs: &[PolicySpec]) -> Outcome {
 async fn apply(session: &Session, spec: &PolicySpec, dry_run: bool) -> Outcome<Applied> {
     let client = session.client().await?;
     let me = client.me().await?;
-    let query = PolicyQuery { name: Some(spec.name.clone()), ..PolicyQuery::default() };
     // An administrator sees everyone's; what one applies is one's own.
-    let there = client.all_policies(query).await?.into_iter().find(|policy| policy.user_id == me.id);
+    let there = client.all_policies(Some(&spec.name)).await?.into_iter().find(|policy| policy.user_id == me.id);
     let done = |action, policy_id, message: String| Applied { name: spec.name.clone(), action, policy_id, message };
     let Some(there) = there else {
         if dry_run {

@@ -1,7 +1,6 @@
 //! `fogline policy list`.
 
 use clap::Args;
-use fogline_api::client::PolicyQuery;
 use fogline_api::http::{PolicyExecutor, PolicyResponse};
 use fogline_core::scaling::PolicySpec;
 
@@ -20,7 +19,7 @@ pub(super) struct ListArgs {
 /// Prints them.
 pub(super) async fn run(args: ListArgs, environment: &Environment) -> Outcome {
     let session = Session::open(&args.client, environment)?;
-    let policies = session.client().await?.all_policies(PolicyQuery::default()).await?;
+    let policies = session.client().await?.all_policies(None).await?;
     session.output.print(&policies, |paint| {
         let mut table =
             Table::new(paint, &["NAME", "TARGET", "REPLICAS", "STRATEGIES", "STATE", "VERSION", "AGE", "ID"]);
@@ -51,8 +50,8 @@ pub(super) fn strategies(spec: &PolicySpec) -> String {
     let found: Vec<String> = [
         of(rules, "rules"),
         spec.load_score.as_ref().map(|_| "load score".to_owned()),
-        spec.forecast.as_ref().map(|_| "forecast".to_owned()),
         of(spec.targets.len(), "target"),
+        spec.forecast.as_ref().map(|_| "forecast".to_owned()),
         of(spec.schedules.len(), "schedule"),
         spec.scale_to_zero.then(|| "to zero".to_owned()),
     ]
@@ -73,6 +72,7 @@ pub(super) fn state(policy: &PolicyResponse) -> String {
         (None, PolicyExecutor::None) => "no executor".to_owned(),
         (None, PolicyExecutor::Deployment | PolicyExecutor::Webhook) => "active".to_owned(),
     }
+}
 
 #[cfg(test)]
 mod tests {
@@ -95,5 +95,4 @@ mod tests {
             assert_eq!(of(rest), named, "{rest}");
         }
     }
-}
 }

@@ -13,7 +13,6 @@ mod schedule;
 mod show;
 
 use clap::{Args, Subcommand};
-use fogline_api::client::PolicyQuery;
 use fogline_api::http::PolicyResponse;
 use fogline_core::record::ScalingTarget;
 
@@ -79,8 +78,7 @@ async fn find(session: &Session, wanted: &str) -> Outcome<PolicyResponse> {
     if let Ok(id) = wanted.parse() {
         return Ok(client.policy(id).await?);
     }
-    let query = PolicyQuery { name: Some(wanted.to_owned()), ..PolicyQuery::default() };
-    let mut found = client.all_policies(query).await?;
+    let mut found = client.all_policies(Some(wanted)).await?;
     if found.len() > 1 {
         let me = client.me().await?;
         let own = found.iter().position(|policy| policy.user_id == me.id);

@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::http::extract::{Body, Caller, PathId};
 use crate::http::problem::{ApiError, ApiResult};
 use crate::http::problem_docs::ChangeProblems;
-use crate::http::v1::metrics::push::{may_push, no_room};
+use crate::http::v1::metrics::push::no_room;
 use crate::scaling::PushedSample;
 
 /// What one record of a proxy's load is made of.
@@ -32,7 +32,7 @@ pub async fn handler(
     Body { value: load, .. }: Body<LoadMetricsRequest>,
 ) -> ApiResult<Changed<LoadMetricsResponse>> {
     let proxy = super::proxy(&app, &caller, &id).await?;
-    may_push(&caller)?;
+    caller.must_write("telling what was measured")?;
     check(&load)?;
     let at = app.shared.clock.now();
     app.pushes.admit(caller.user.id, SAMPLES, at)?;

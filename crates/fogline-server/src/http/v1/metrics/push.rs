@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use fogline_api::http::{ProblemKind, PushMetricsRequest, PushMetricsResponse, PushedMetric};
-use fogline_core::command::{Actor, Rejection};
+use fogline_core::command::Actor;
 use fogline_core::record::ScalingTarget;
 use fogline_core::scaling::sample::builtin;
 use fogline_core::spec::FieldError;
@@ -44,7 +44,7 @@ pub async fn handler(
     caller: Caller,
     Body { value, .. }: Body<PushMetricsRequest>,
 ) -> ApiResult<Changed<PushMetricsResponse>> {
-    may_push(&caller)?;
+    caller.must_write("telling what was measured")?;
     let now = app.shared.clock.now();
     let samples = value.samples;
     if !(1..=MOST).contains(&samples.len()) {
@@ -71,17 +71,6 @@ pub async fn handler(
     let body = PushMetricsResponse { accepted: count(batch.len()), targets: count(distinct.len()) };
     app.scaler()?.push(batch).map_err(|refused| no_room(&refused))?;
     Ok(Changed::accepted(body, false))
-}
-
-/// Whether the caller may tell what was measured. It changes what is decided, so viewers may not.
-///
-/// # Errors
-/// 403.
-pub fn may_push(caller: &Caller) -> ApiResult<()> {
-    if caller.may_write() {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden { action: "telling what was measured", needed: "user" }.into())
 }
 
 /// What is said where there is no room for another series.

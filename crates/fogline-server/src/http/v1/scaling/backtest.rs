@@ -13,7 +13,7 @@ use fogline_core::scaling::policy::{Span, TargetType};
 use fogline_core::scaling::sample::builtin;
 use fogline_core::shorten;
 
-use super::policies::{checked, may_try};
+use super::policies::checked;
 use crate::http::app::{App, Http};
 use crate::http::extract::{Body, Caller, visible_policy};
 use crate::http::problem::{ApiError, ApiResult};
@@ -44,7 +44,7 @@ pub async fn handler(
     caller: Caller,
     Body { value: request, .. }: Body<BacktestRequest>,
 ) -> ApiResult<Json<BacktestResponse>> {
-    may_try(&caller)?;
+    caller.must_write("trying a policy")?;
     within("start_time", request.start_time, Span::ZERO, "0 to 1 h")?;
     within("interval", request.interval, Span::seconds(1), "1 s to 1 h")?;
     for (field, value) in [("capacity", request.capacity), ("replica_hourly_cost", request.replica_hourly_cost)] {

@@ -31,8 +31,7 @@ pub async fn handler(
     let command = Command::CreatePolicy { spec: Arc::new(value) };
     let done = app.shared.writer.submit(caller.request(command, key)).await?;
     let Outcome::PolicyCreated { policy_id } = done.outcome else { return Err(unexpected(&done.outcome)) };
-    let body = super::after_change(&app, policy_id).await?;
+    let (tag, changed) = super::after_change(&app, policy_id, done.replayed).await?;
     let location = Some(format!("/api/v1/scaling/policies/{policy_id}"));
-    let version = body.version;
-    Ok(super::tagged(version, Changed { status: StatusCode::CREATED, body, location, replayed: done.replayed }))
+    Ok((tag, Changed { status: StatusCode::CREATED, location, ..changed }))
 }

@@ -32,7 +32,7 @@ pub async fn handler(
     // A draft has sources asked that its author may name freely.
     let turn = match &draft {
         Some(_) => {
-            super::may_try(&caller)?;
+            caller.must_write("trying a policy")?;
             Some(app.drafts.take(caller.user.id)?)
         }
         None => None,

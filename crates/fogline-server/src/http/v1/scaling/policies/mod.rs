@@ -17,24 +17,25 @@ use std::sync::Arc;
 
 use axum::http::HeaderName;
 use fogline_api::http::{PolicyResponse, ProblemKind};
-use fogline_core::command::Rejection;
 use fogline_core::id::PolicyId;
 use fogline_core::scaling::{Policy, PolicySpec};
 use fogline_core::spec::FieldError;
 
+use crate::http::answer::Changed;
 use crate::http::app::Http;
-use crate::http::extract::{Caller, entity_tag};
+use crate::http::extract::entity_tag;
 use crate::http::present;
 use crate::http::problem::{ApiError, ApiResult};
 
 /// A policy with the `ETag` of its version.
 pub type Tagged<T> = ([(HeaderName, String); 1], T);
 
-/// A policy after a change.
-async fn after_change(app: &Http, id: PolicyId) -> ApiResult<PolicyResponse> {
+/// A policy after a change, as the answer to that.
+async fn after_change(app: &Http, id: PolicyId, replayed: bool) -> ApiResult<Tagged<Changed<PolicyResponse>>> {
     let not_found = || ApiError::not_found("scaling policy", &id.to_string());
     let record = app.shared.store.policy(id).await?.ok_or_else(not_found)?;
-    present::policy(app, record).await
+    let body = present::policy(app, record).await?;
+    Ok(tagged(body.version, Changed::ok(body, replayed)))
 }
 
 fn tagged<T>(version: u32, answer: T) -> Tagged<T> {
@@ -47,18 +48,6 @@ fn tagged<T>(version: u32, answer: T) -> Tagged<T> {
 /// The fields that cannot be accepted.
 pub fn checked(id: PolicyId, spec: impl Into<Arc<PolicySpec>>) -> ApiResult<Policy> {
     Policy::new(id, spec).map_err(|errors| ApiError::fields(ProblemKind::InvalidRequest, errors))
-}
-
-/// Whether the caller may try out policies of their own making: that has sources asked and keeps a core busy, so viewers
-/// may not.
-///
-/// # Errors
-/// 403.
-pub fn may_try(caller: &Caller) -> ApiResult<()> {
-    if caller.may_write() {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden { action: "trying a policy", needed: "user" }.into())
 }
 
 /// Checks what core cannot: whether the policy's metric sources and its callback may be called from here.

@@ -34,8 +34,7 @@ pub async fn handler(
     let policy_id = policy_to_change(&app, &caller, &id, key.as_ref()).await?;
     let done = app.shared.writer.submit(caller.request(Command::PausePolicy { policy_id, until }, key)).await?;
     let Outcome::PolicyPaused { policy_id } = done.outcome else { return Err(unexpected(&done.outcome)) };
-    let body = super::after_change(&app, policy_id).await?;
-    Ok(super::tagged(body.version, Changed::ok(body, done.replayed)))
+    super::after_change(&app, policy_id, done.replayed).await
 }
 
 fn end(request: PausePolicyRequest, now: Timestamp) -> ApiResult<Timestamp> {

@@ -53,6 +53,5 @@ pub async fn update(
     let command = Command::UpdatePolicy { policy_id, spec: Arc::new(spec), based_on };
     let done = app.shared.writer.submit(caller.request(command, key)).await?;
     let Outcome::PolicyUpdated { policy_id, .. } = done.outcome else { return Err(unexpected(&done.outcome)) };
-    let body = super::after_change(app, policy_id).await?;
-    Ok(super::tagged(body.version, Changed::ok(body, done.replayed)))
+    super::after_change(app, policy_id, done.replayed).await
 }

@@ -30,6 +30,5 @@ pub async fn handler(
     let command = Command::PausePolicy { policy_id, until: None };
     let done = app.shared.writer.submit(caller.request(command, key)).await?;
     let Outcome::PolicyPaused { policy_id } = done.outcome else { return Err(unexpected(&done.outcome)) };
-    let body = super::after_change(&app, policy_id).await?;
-    Ok(super::tagged(body.version, Changed::ok(body, done.replayed)))
+    super::after_change(&app, policy_id, done.replayed).await
 }
