@@ -1,7 +1,8 @@
 //! How elastic a service is over ten minutes of steps of its load: what really happened, second by second, and beside it
 //! what its policy, an autoscaler like Kubernetes' and a fixed number of replicas would have made of the same load.
 //!
-//! The load that was measured goes to a file, which it names; `fogline backtest` shows it again.
+//! The load that was measured goes to a file, which it names: `examples/scaling/steps.csv` is one. `fogline backtest` shows it
+//! again.
 //! `cargo bench -p fogline --bench elasticity`.
 
 mod parts;
@@ -15,8 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use fogline_core::scaling::backtest::{ChangeRecord, Figures, Moment};
-use fogline_core::time::Timestamp;
-use scaled::{POLICY, Scaled};
+use scaled::Scaled;
 use tokio::time::{Instant, sleep_until};
 
 /// For so many seconds so many requests a second.
@@ -31,13 +31,11 @@ fn main() {
     let figures = Figures::of(&moments, &changes, None);
     println!("what happened, {} seconds: {figures:#?}", moments.len());
 
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (series, policy) = (directory.join("elasticity.csv"), directory.join("elasticity.yaml"));
+    let series = Path::new(env!("CARGO_TARGET_TMPDIR")).join("elasticity.csv");
     fs::write(&series, csv(&moments)).expect("a file can be written");
-    // Every JSON is YAML.
-    fs::write(&policy, POLICY).expect("a file can be written");
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/scaling/steps.yaml");
     let mut backtest = Command::new(env!("CARGO_BIN_EXE_fogline"));
-    backtest.arg("backtest").arg("-f").arg(&policy).arg("--series").arg(&series);
+    backtest.arg("backtest").arg("-f").arg(policy).arg("--series").arg(&series);
     backtest.args(["--capacity", &CAPACITY.to_string(), "--start-time", "1s"]);
     println!("what would have happened, on {}:", series.display());
     assert!(backtest.status().expect("the program starts").success());
@@ -88,9 +86,9 @@ fn changed(pair: &[Moment]) -> Option<ChangeRecord> {
 }
 
 fn csv(moments: &[Moment]) -> String {
-    let first = moments.first().map_or(Timestamp::EPOCH, |moment| moment.at);
-    moments.iter().fold("time,request_rate,replicas\n".to_owned(), |mut text, moment| {
-        let _ = writeln!(text, "{},{},{}", moment.at.since(first).as_secs(), moment.load, moment.ready);
+    // There is one a second.
+    moments.iter().enumerate().fold("time,request_rate\n".to_owned(), |mut text, (second, moment)| {
+        let _ = writeln!(text, "{second},{:.1}", moment.load);
         text
     })
 }

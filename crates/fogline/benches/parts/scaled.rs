@@ -9,10 +9,7 @@ use fogline_testbed::{Load, LoadPlan, port, service_program};
 use super::parts::{Parts, soon};
 
 /// The policy that scales it.
-pub const POLICY: &str = r#"{
-    "name": "measured", "target_type": "deployment", "target_id": "measured", "min_replicas": 1, "max_replicas": 12,
-    "targets": [{"metric": "request_rate", "target": 50}]
-}"#;
+const POLICY: &str = include_str!("../../../../examples/scaling/steps.yaml");
 
 /// A server, an agent with a front door, and the service.
 pub struct Scaled {
@@ -34,7 +31,7 @@ impl Scaled {
         });
         let spec = serde_json::from_value(spec).expect("a spec");
         let id = parts.client.deploy(&spec).await.expect("fits").deployment_id;
-        parts.client.create_policy(&serde_json::from_str(POLICY).expect("a policy")).await.expect("it may");
+        parts.client.create_policy(&serde_saphyr::from_str(POLICY).expect("a policy")).await.expect("it may");
         let scaled = Self { parts, id, door };
         soon("a replica", async || (!scaled.ready().await.is_empty()).then_some(())).await;
         scaled
