@@ -46,8 +46,6 @@ pub struct DecisionCount {
     pub trigger: Trigger,
     /// How far it has come.
     pub status: DecisionStatus,
-    /// Whether it was kept from being carried out.
-    pub dry_run: bool,
     /// How many.
     pub count: u64,
     /// How many of them have ended at a moment that is known.

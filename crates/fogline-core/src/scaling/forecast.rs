@@ -31,7 +31,6 @@ pub struct Model {
     usual: Vec<Option<f64>>,
     level: f64,
     error_percent: f64,
-    fitted: Timestamp,
 }
 
 /// Why there is no model.
@@ -72,7 +71,7 @@ impl Model {
         let usual = usual(&slots.values, slots.first, phases);
         let level = level(&slots.values, slots.first, &usual);
         let error_percent = tested(&slots, split, phases);
-        Ok(Self { bucket, usual, level, error_percent, fitted: now })
+        Ok(Self { bucket, usual, level, error_percent })
     }
 
     /// The largest value expected from `from` until `ahead` later; nothing where nothing was recorded for it.
@@ -95,12 +94,6 @@ impl Model {
     #[must_use]
     pub const fn error_percent(&self) -> f64 {
         self.error_percent
-    }
-
-    /// Up to when it has learnt.
-    #[must_use]
-    pub const fn fitted(&self) -> Timestamp {
-        self.fitted
     }
 }
 

@@ -15,14 +15,10 @@ pub(crate) struct ScalerHealth {
     pub began: Timestamp,
     /// When the last whole round ended; nothing before the first.
     pub last_round: Option<Timestamp>,
-    /// How long that took.
-    pub round: Duration,
     /// How long after it was due the last target of that round was evaluated.
     pub lag: Duration,
     /// Targets with an enabled policy.
     pub targets: usize,
-    /// Evaluations of this term, shadows and dry runs included.
-    pub evaluations: u64,
     /// Questions that are asked of metric sources.
     pub sources: usize,
     /// Those of them whose last answer was none.

@@ -23,7 +23,6 @@ mod resume;
 mod target;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -127,14 +126,12 @@ pub(crate) struct Scaler {
     alarm: Arc<Alarm>,
     targets: Mutex<HashMap<ScalingTarget, Target>>,
     last: Mutex<Option<LastRound>>,
-    evaluations: AtomicU64,
     loops: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct LastRound {
     at: Timestamp,
-    took: Duration,
     lag: Duration,
     targets: usize,
 }
@@ -164,7 +161,6 @@ impl Scaler {
             alarm,
             targets: Mutex::default(),
             last: Mutex::default(),
-            evaluations: AtomicU64::new(0),
             loops: Mutex::default(),
         });
         let carrying = Carrying::new(desk, mandate, clock, figures, Webhook::new(client));
@@ -280,10 +276,8 @@ impl Scaler {
             interval: self.interval,
             began: self.began,
             last_round: last.map(|last| last.at),
-            round: last.map(|last| last.took).unwrap_or_default(),
             lag: last.map(|last| last.lag).unwrap_or_default(),
             targets: last.map(|last| last.targets).unwrap_or_default(),
-            evaluations: self.evaluations.load(Ordering::Relaxed),
             sources,
             failing_sources,
         }
@@ -295,11 +289,10 @@ impl Scaler {
 
     fn evaluated(&self) {
         self.figures.evaluations.increment(1);
-        self.evaluations.fetch_add(1, Ordering::Relaxed);
     }
 
     fn round_ended(&self, targets: usize, took: Duration, lag: Duration) {
-        *locked(&self.last) = Some(LastRound { at: self.clock.now(), took, lag, targets });
+        *locked(&self.last) = Some(LastRound { at: self.clock.now(), lag, targets });
         let (sources, failing) = self.readings.collector.count();
         self.figures.round.record(took.as_secs_f64());
         let counts = [

@@ -57,14 +57,6 @@ impl GuardedClient {
         Self { guard, server }
     }
 
-    /// Whether a URL could be called: for when one is written into a policy.
-    ///
-    /// # Errors
-    /// What is wrong with it; a name is looked up only when it is called.
-    pub fn check(&self, url: &str) -> Result<(), String> {
-        self.guard.check_url(url, &["http", "https"]).map(drop)
-    }
-
     /// Sends JSON by POST, once, with further headers, and reads the answer, all within `deadline`.
     ///
     /// # Errors
@@ -76,21 +68,10 @@ impl GuardedClient {
         body: Vec<u8>,
         deadline: Duration,
     ) -> Result<Reply, CallError> {
-        let body = Some(("application/json", body));
-        self.call(Ask { method: Method::POST, headers, body, authorization: None }, url, deadline).await
-    }
-
-    /// Reads by GET, within `deadline`.
-    ///
-    /// # Errors
-    /// As [`GuardedClient::post_json`].
-    pub async fn get(&self, url: &str, deadline: Duration) -> Result<Reply, CallError> {
-        self.call(Ask { method: Method::GET, headers: &[], body: None, authorization: None }, url, deadline).await
-    }
-
-    async fn call(&self, ask: Ask<'_>, url: &str, deadline: Duration) -> Result<Reply, CallError> {
         let refused = |reason: String| CallError::Refused(format!("the URL {reason}"));
         let url = self.guard.check_url(url, &["http", "https"]).map_err(refused)?;
+        let body = Some(("application/json", body));
+        let ask = Ask { method: Method::POST, headers, body, authorization: None };
         match timeout(deadline, self.server.send(url, ask)).await {
             Ok(answer) => answer.map_err(|failure| match failure.refused {
                 true => CallError::Refused(failure.reason),

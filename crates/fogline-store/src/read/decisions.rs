@@ -47,13 +47,13 @@ const OF_USER: Query = Query::either(
 );
 
 const COUNTS: Query = Query::either(
-    "SELECT action, trigger, status, dry_run, count(*) AS count, count(completed_at) AS timed, \
+    "SELECT action, trigger, status, count(*) AS count, count(completed_at) AS timed, \
         coalesce(sum(completed_at - at), 0) AS micros FROM scaling_decisions WHERE target = $1 AND at >= $2 \
-        GROUP BY action, trigger, status, dry_run ORDER BY action, trigger, status, dry_run",
-    "SELECT action, trigger, status, dry_run, count(*) AS count, count(completed_at) AS timed, \
+        GROUP BY action, trigger, status ORDER BY action, trigger, status",
+    "SELECT action, trigger, status, count(*) AS count, count(completed_at) AS timed, \
         coalesce((extract(epoch FROM sum(completed_at - at)) * 1000000)::bigint, 0) AS micros FROM scaling_decisions \
-        WHERE target = $1 AND at >= $2 GROUP BY action, trigger, status, dry_run \
-        ORDER BY action::text, trigger, status::text, dry_run",
+        WHERE target = $1 AND at >= $2 GROUP BY action, trigger, status \
+        ORDER BY action::text, trigger, status::text",
 );
 
 pub(crate) async fn decision(db: &mut impl Reader, id: DecisionId) -> Result<Option<DecisionRecord>, StoreError> {

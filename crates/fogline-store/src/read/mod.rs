@@ -25,7 +25,7 @@ pub(crate) use history::{history, last_history};
 pub(crate) use idempotency::answered;
 pub(crate) use load::load;
 pub(crate) use nodes::{node, nodes};
-pub(crate) use policies::{policies, policy, policy_count, policy_version, policy_versions};
+pub(crate) use policies::{policies, policy, policy_versions};
 pub(crate) use query::{Parameter, Query};
 pub(crate) use replicas::{live_replicas, replica, replicas};
 pub(crate) use revisions::{revision, revisions};

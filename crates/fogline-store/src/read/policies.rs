@@ -4,7 +4,6 @@ use fogline_core::id::PolicyId;
 use fogline_core::record::{PolicyRecord, PolicyVersionRecord};
 use sqlx::types::Uuid;
 
-use super::counts::count;
 use super::{Query, Reader};
 use crate::error::StoreError;
 use crate::filter::PolicyFilter;
@@ -16,24 +15,19 @@ const VERSIONS: &str = "scaling_policy_versions";
 
 /// Those of one target, which an index answers, or all, along the key.
 macro_rules! of {
-    ($what:literal, $from:literal, $rest:literal) => {
+    ($from:literal) => {
         concat!(
-            "SELECT ",
-            $what,
-            " FROM scaling_policies WHERE ",
+            "SELECT * FROM scaling_policies WHERE ",
             $from,
             " AND ($1 IS NULL OR (user_id = $1 AND substr(target, 1, 11) <> 'deployment:') \
                 OR target IN (SELECT 'deployment:' || CAST(id AS TEXT) FROM deployments WHERE user_id = $1)) \
-                AND ($2 IS NULL OR user_id = $2) AND ($3 IS NULL OR name = $3)",
-            $rest
+                AND ($2 IS NULL OR user_id = $2) AND ($3 IS NULL OR name = $3) AND id > $5 ORDER BY id LIMIT $6"
         )
     };
 }
 
-const ON_ONE: &str = of!("*", "target = $4", " AND id > $5 ORDER BY id LIMIT $6");
-const ON_ALL: &str = of!("*", "$4 IS NULL", " AND id > $5 ORDER BY id LIMIT $6");
-const COUNT_ON_ONE: &str = of!("count(*) AS count", "target = $4", "");
-const COUNT_ON_ALL: &str = of!("count(*) AS count", "$4 IS NULL", "");
+const ON_ONE: &str = of!("target = $4");
+const ON_ALL: &str = of!("$4 IS NULL");
 
 pub(crate) async fn policy(db: &mut impl Reader, id: PolicyId) -> Result<Option<PolicyRecord>, StoreError> {
     let query = Query::new("SELECT * FROM scaling_policies WHERE id = $1").id(id.as_uuid());
@@ -47,30 +41,15 @@ pub(crate) async fn policies(
     page: &PageRequest,
 ) -> Result<Page<PolicyRecord>, StoreError> {
     let after = List::Policies.parse::<PolicyId>(page)?.map_or(Uuid::nil(), |id| id.as_uuid());
-    let query = filtered(if filter.target.is_some() { ON_ONE } else { ON_ALL }, filter);
-    let policies = db.all(query.id(after).number(page.rows()), TABLE, row::policy).await?;
-    Ok(Page::of(policies, page, List::Policies, |policy| policy.id.to_string()))
-}
-
-pub(crate) async fn policy_count(db: &mut impl Reader, filter: &PolicyFilter) -> Result<u64, StoreError> {
-    count(db, filtered(if filter.target.is_some() { COUNT_ON_ONE } else { COUNT_ON_ALL }, filter)).await
-}
-
-fn filtered(sql: &'static str, filter: &PolicyFilter) -> Query {
-    Query::new(sql)
+    let query = Query::new(if filter.target.is_some() { ON_ONE } else { ON_ALL })
         .optional_id(filter.visible_to.map(|id| id.as_uuid()))
         .optional_id(filter.user.map(|id| id.as_uuid()))
         .optional_text(filter.name.clone())
         .optional_text(filter.target.as_ref().map(ToString::to_string))
-}
-
-pub(crate) async fn policy_version(
-    db: &mut impl Reader,
-    policy: PolicyId,
-    version: u32,
-) -> Result<Option<PolicyVersionRecord>, StoreError> {
-    let sql = "SELECT * FROM scaling_policy_versions WHERE policy_id = $1 AND version = $2";
-    db.one(Query::new(sql).id(policy.as_uuid()).number(version), VERSIONS, row::policy_version).await
+        .id(after)
+        .number(page.rows());
+    let policies = db.all(query, TABLE, row::policy).await?;
+    Ok(Page::of(policies, page, List::Policies, |policy| policy.id.to_string()))
 }
 
 pub(crate) async fn policy_versions(

@@ -83,7 +83,6 @@ pub(crate) fn decision_count(row: &Columns<'_>) -> Result<DecisionCount, StoreEr
         action: row.word("action", action)?,
         trigger: row.word("trigger", trigger)?,
         status: row.word("status", status)?,
-        dry_run: row.flag("dry_run")?,
         count: row.number("count")?,
         timed: row.number("timed")?,
         took: Duration::from_micros(row.number::<i64>("micros")?.max(0).unsigned_abs()),

@@ -155,20 +155,6 @@ impl Store {
         read!(self, db => read::policies(db, filter, page))
     }
 
-    /// How many scaling policies there are on all pages.
-    pub async fn policy_count(&self, filter: &PolicyFilter) -> Result<u64, StoreError> {
-        read!(self, db => read::policy_count(db, filter))
-    }
-
-    /// What a scaling policy said at a version.
-    pub async fn policy_version(
-        &self,
-        policy: PolicyId,
-        version: u32,
-    ) -> Result<Option<PolicyVersionRecord>, StoreError> {
-        read!(self, db => read::policy_version(db, policy, version))
-    }
-
     /// The versions of a scaling policy, newest first, the present one included.
     pub async fn policy_versions(
         &self,

@@ -149,7 +149,6 @@ pub async fn decisions_are_counted_by_kind(backend: Backend) {
         action,
         trigger,
         status,
-        dry_run: false,
         count,
         timed,
         took: Duration::from_micros(micros),

@@ -83,8 +83,8 @@ pub async fn scaling_comes_back_as_it_was(backend: Backend) {
     for record in [&policy, &other] {
         assert_eq!(store.policy(record.id).await.expect("reads").as_ref(), Some(record));
     }
-    assert_eq!(store.policy_version(other.id, 1).await.expect("reads"), Some(version));
-    assert_eq!(store.policy_version(other.id, 2).await.expect("reads"), None);
+    let versions = store.policy_versions(other.id, &PageRequest::default()).await.expect("reads");
+    assert_eq!(versions.items, [version]);
     for record in [&done, &pending, &failed] {
         assert_eq!(store.decision(record.id).await.expect("reads").as_ref(), Some(record));
     }
@@ -179,7 +179,8 @@ pub async fn a_removed_policy_leaves_decisions_behind(backend: Backend) {
     world.commit(&changes).await;
     assert_eq!(world.store.load().await.expect("loads").policies, [theirs.clone()]);
     version.created_by = None;
-    assert_eq!(world.store.policy_version(theirs.id, 2).await.expect("reads"), Some(version));
+    let versions = world.store.policy_versions(theirs.id, &PageRequest::default()).await.expect("reads");
+    assert_eq!(versions.items, [version]);
     assert!(world.store.decision(decision.id).await.expect("reads").is_some());
 }
 
@@ -355,7 +356,6 @@ pub async fn policies_are_listed_for_those_who_may_see_them(backend: Backend) {
             lists.push(everything(limit, async |page| store.policies(&filter, &page).await).await);
         }
         assert!(lists.iter().all(|list| *list == lists[0]), "the same by pages of any length");
-        assert_eq!(store.policy_count(&filter).await.expect("counts"), lists[0].len() as u64);
         lists.swap_remove(0)
     };
     assert_eq!(listed(PolicyFilter::default()).await, many, "oldest first");
