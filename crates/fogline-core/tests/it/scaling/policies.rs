@@ -8,40 +8,7 @@ use uuid::Uuid;
 use super::stage::{policy, spec};
 
 /// The request body of SCALE-001, as it stands there.
-const SCALE_001: &str = r#"{
-  "name": "cdc-worker-autoscaling",
-  "target_type": "cdc-worker",
-  "target_id": "550e8400-e29b-41d4-a716-446655440000",
-  "min_replicas": 1,
-  "max_replicas": 10,
-  "cooldown_seconds": 300,
-  "scale_to_zero": false,
-  "scale_up_rules": [
-    {
-      "metric": "philotes_cdc_lag_seconds",
-      "operator": "gt",
-      "threshold": 60,
-      "duration": "5m",
-      "scale_by": 2
-    }
-  ],
-  "scale_down_rules": [
-    {
-      "metric": "philotes_cdc_lag_seconds",
-      "operator": "lt",
-      "threshold": 10,
-      "duration": "10m",
-      "scale_by": -1
-    }
-  ],
-  "schedules": [
-    {
-      "cron_expression": "0 8 * * 1-5",
-      "desired_replicas": 5,
-      "timezone": "Europe/Budapest"
-    }
-  ]
-}"#;
+const SCALE_001: &str = include_str!("../../../../../examples/scaling/cdc-worker.json");
 
 fn check(spec: PolicySpec) -> Result<Policy, Vec<String>> {
     let id = PolicyId::from_uuid(Uuid::from_u128(1));

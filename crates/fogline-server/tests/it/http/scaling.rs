@@ -5,44 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use crate::scaling::world::until;
 
 const POLICIES: &str = "/api/v1/scaling/policies";
 
 /// The example of SCALE-001, to the letter.
-const EXAMPLE: &str = r#"{
-  "name": "cdc-worker-autoscaling",
-  "target_type": "cdc-worker",
-  "target_id": "550e8400-e29b-41d4-a716-446655440000",
-  "min_replicas": 1,
-  "max_replicas": 10,
-  "cooldown_seconds": 300,
-  "scale_to_zero": false,
-  "scale_up_rules": [
-    {
-      "metric": "philotes_cdc_lag_seconds",
-      "operator": "gt",
-      "threshold": 60,
-      "duration": "5m",
-      "scale_by": 2
-    }
-  ],
-  "scale_down_rules": [
-    {
-      "metric": "philotes_cdc_lag_seconds",
-      "operator": "lt",
-      "threshold": 10,
-      "duration": "10m",
-      "scale_by": -1
-    }
-  ],
-  "schedules": [
-    {
-      "cron_expression": "0 8 * * 1-5",
-      "desired_replicas": 5,
-      "timezone": "Europe/Budapest"
-    }
-  ]
-}"#;
+const EXAMPLE: &str = include_str!("../../../../../examples/scaling/cdc-worker.json");
 
 /// One that goes to the log only, so that a test can look at what it would do.
 fn dry(name: &str, deployment: &str) -> Value {
@@ -55,18 +23,6 @@ fn dry(name: &str, deployment: &str) -> Value {
 
 fn sample(deployment: &str, value: f64) -> Value {
     json!({"samples": [{"deployment": deployment, "metric": "queue", "value": value}]})
-}
-
-async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let found = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), found).await.unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,7 +263,7 @@ async fn decisions_and_history_tell_what_happened_each_thing_once() {
     let id = api.policy(&api.admin, dry("queue", "web")).await;
     api.post("/api/v1/metrics", &api.admin, sample("web", 50.0)).await.ok(202);
     let history = "/api/v1/scaling/history";
-    let would = soon("the dry run's line", async || {
+    let would = until("the dry run's line", async || {
         let page = api.get(&format!("{history}?policy=queue"), &api.admin).await.ok(200);
         page["items"].as_array()?.first().cloned()
     })
@@ -433,7 +389,7 @@ async fn a_policy_is_tried_on_a_series_that_comes_along_or_was_recorded() {
         .collect();
     api.post("/api/v1/metrics", &api.admin, json!({"samples": samples})).await.ok(202);
     let body = json!({"policy_id": id, "recorded": {"step": "1m"}});
-    let answer = soon("the recorded series", async || {
+    let answer = until("the recorded series", async || {
         let answer = api.post(path, &api.admin, body.clone()).await;
         (answer.status == 200).then_some(answer.json)
     })
