@@ -97,7 +97,7 @@ impl Scene {
 
 const RULES: &str = "\
 min_replicas: 1
-max_replicas: 4
+max_replicas: 3
 cooldown_seconds: 2
 scale_down: {stabilization: 0s}
 max_terminations: 100

@@ -60,6 +60,8 @@ pub struct Site {
     to_agent: Notify,
     reports: AtomicU64,
     received: Arc<AtomicUsize>,
+    /// What the proxy's table has named.
+    known: Arc<Mutex<BTreeSet<DeploymentId>>>,
     _over: DropGuard,
 }
 
@@ -89,11 +91,12 @@ impl Site {
             to_agent: Notify::new(),
             reports: AtomicU64::new(0),
             received: Arc::default(),
+            known: Arc::default(),
             _over: over.drop_guard(),
         });
         let (said, heard) = mpsc::unbounded_channel();
         let front = Arc::clone(&site.front);
-        tokio::spawn(tell_proxy(Arc::clone(&front), table, Rng::new(rng.bits())));
+        tokio::spawn(tell_proxy(Arc::clone(&front), Arc::clone(&site.known), table, Rng::new(rng.bits())));
         tokio::spawn(speak(front, events, said, Rng::new(rng.bits())));
         tokio::spawn(Arc::clone(&site).listen(heard, Rng::new(rng.bits())));
         tokio::spawn(Agent { running: HashMap::new(), rng: Rng::new(rng.bits()) }.run(Arc::clone(&site)));
@@ -147,8 +150,8 @@ impl Site {
 
     /// Waits until requests for it find a way, to a replica or to a place to wait.
     pub async fn until_known(&self, id: DeploymentId) {
-        let known = || self.front.report(true).services.iter().any(|service| service.deployment_id == id);
-        until("the table to name it", || known().then_some(())).await;
+        // Not by its reports: what is told here would not be told to the server.
+        until("the table to name it", || self.known.lock().expect("no panic").contains(&id).then_some(())).await;
     }
 
     pub fn is_asleep(&self, id: DeploymentId) -> bool {
@@ -242,15 +245,22 @@ fn furnish(cluster: &mut Cluster) -> (UserId, NodeId) {
 }
 
 /// Brings the table's changes, of each service only the latest that has come meanwhile.
-async fn tell_proxy(front: Arc<Front>, mut table: mpsc::UnboundedReceiver<Service>, mut rng: Rng) {
+async fn tell_proxy(
+    front: Arc<Front>,
+    known: Arc<Mutex<BTreeSet<DeploymentId>>>,
+    mut table: mpsc::UnboundedReceiver<Service>,
+    mut rng: Rng,
+) {
     while let Some(first) = table.recv().await {
         dawdle(&mut rng, 2).await;
         let mut services = BTreeMap::from([(first.deployment_id, first)]);
         while let Ok(next) = table.try_recv() {
             services.insert(next.deployment_id, next);
         }
+        let named: Vec<DeploymentId> = services.keys().copied().collect();
         let services = services.into_values().collect();
         front.apply(RoutesUpdate { whole: false, services, ..RoutesUpdate::default() });
+        known.lock().expect("no panic").extend(named);
     }
 }
 
