@@ -190,10 +190,11 @@ impl Control {
             }
             Output::Apply(routes) => {
                 // Servers say all of it again from time to time: that is no reason to build and to write it again.
-                if self.table.apply(&routes) {
+                let changed = self.table.apply(&routes);
+                if changed {
                     self.keeper.changed(self.clock.now_us());
-                    self.front.apply(routes);
-                } else if !self.front.has_table() {
+                }
+                if changed || !self.front.has_table() {
                     self.front.apply(routes);
                 }
             }

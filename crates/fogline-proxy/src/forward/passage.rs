@@ -53,8 +53,11 @@ impl Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
+        let waited_us = self.ticket.as_ref().map_or(0, Ticket::waited_us);
+        // Whoever reads the line may count on the rest having ended.
+        self.permit = None;
+        self.ticket = None;
         if let Some(draft) = self.draft.take() {
-            let waited_us = self.ticket.as_ref().map_or(0, Ticket::waited_us);
             draft.tell(Duration::from_micros(waited_us));
         }
     }
